@@ -1,0 +1,47 @@
+/** Every bound that keeps a peer from growing our memory or time, each with its reason. */
+
+export const limits = {
+  /** Identification line: RFC 4253 section 4.2 allows 255 with CR LF; OpenSSH reads up to 8192 for lenience. */
+  identLine: 255,
+  /** Lines a server may send before its identification (RFC 4253 section 4.2 sets none; OpenSSH takes 1024). */
+  preIdentLines: 1024,
+  preIdentLineLength: 8192,
+  /** packet_length we accept: RFC 4253 section 6.1 asks for 35000, OpenSSH takes 256 KiB. */
+  packetLength: 256 * 1024,
+  /** Smallest packet_length: padding_length byte, at least 4 bytes of padding (RFC 4253 section 6). */
+  packetLengthMin: 5,
+  /** Plaintext of one packet after decompression: a bomb ends here. */
+  inflatedPayload: 256 * 1024,
+  /** Bytes held while an exchange waits for an outside verdict; the driver stops reading long before. */
+  parkedInput: 1024 * 1024,
+  /** Names in one name-list and bytes of one list: generous next to the 30 names OpenSSH sends. */
+  nameListEntries: 512,
+  nameListBytes: 64 * 1024,
+  /** mpint: 16384-bit numbers are the largest OpenSSH takes; one byte for the sign. */
+  mpintBytes: 16384 / 8 + 1,
+  /** Channels one connection may have at once. */
+  channels: 4096,
+  /** Unanswered requests we may owe or be owed on one connection: a flood is refused. */
+  pendingRequests: 4096,
+  /** Events the outside has not taken yet. */
+  pendingEvents: 65_536,
+  /** Banners before log-in, and the bytes of one (OpenSSH sends any file; 1 MiB is far past every real one). */
+  banners: 64,
+  bannerBytes: 1024 * 1024,
+  /** Prompts in one keyboard-interactive request; RFC 4256 sets no limit, OpenSSH's PAM sends a handful. */
+  keyboardInteractivePrompts: 64,
+  /** Rounds of keyboard-interactive in one attempt. */
+  keyboardInteractiveRounds: 64,
+  /** EXT_INFO entries (RFC 8308 section 2.3 leaves it open; OpenSSH knows about five). */
+  extInfoEntries: 256,
+  /** Key files and agent messages: the largest real ones are below 64 KiB; OpenSSH's agent takes 256 KiB. */
+  keyFileBytes: 1024 * 1024,
+  agentMessage: 256 * 1024,
+  agentKeys: 2048,
+  /** KDF rounds of an encrypted key we will spend time on (ssh-keygen -a defaults to 16 or 24). */
+  bcryptRounds: 10_000,
+  pbkdf2Iterations: 50_000_000,
+  argon2MemoryKib: 1024 * 1024,
+  /** One SFTP packet: OpenSSH's SFTP_MAX_MSG_LENGTH is 256 KiB; some servers answer readdir with as much. */
+  sftpPacket: 256 * 1024 + 1024,
+} as const;
