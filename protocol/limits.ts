@@ -44,4 +44,12 @@ export const limits = {
   argon2MemoryKib: 1024 * 1024,
   /** One SFTP packet: OpenSSH's SFTP_MAX_MSG_LENGTH is 256 KiB; some servers answer readdir with as much. */
   sftpPacket: 256 * 1024 + 1024,
+  /** RSA public exponent: real ones are 65537, 35 or 3; verifying costs in proportion to its length. */
+  rsaExponentBytes: 8,
+  /** An algorithm or key type name: RFC 4251 section 6 allows 64 characters. */
+  algorithmName: 64,
+  /** RSA moduli we compute with, as OpenSSH; exponents of moduli past 3072 bits, as OpenSSL. */
+  rsaBitsMin: 1024,
+  rsaBitsMax: 16384,
+  rsaExponentBits: 64,
 } as const;

@@ -1,0 +1,41 @@
+/**
+ * The complete provider, and the library's default: @noble, tweetnacl and the files beside this one, nothing else.
+ *
+ * `createNobleCrypto` takes the random generator, so that a test with a seeded one sees the same bytes in every run.
+ */
+
+import { createFfdh } from './ffdh.ts';
+import { createMlkem768 } from './mlkem768.ts';
+import { aesBlock, aesCbc, aesCtr, aesGcm, chacha20, poly1305 } from './noble-ciphers.ts';
+import { createEcdh, createEcdsa, createX25519, ed25519 } from './noble-curves.ts';
+import { argon2, hash, hmac, pbkdf2 } from './noble-hashes.ts';
+import type { CryptoProvider } from './provider.ts';
+import { equalBytes, platformRandom, type Random } from './random.ts';
+import { createRsa } from './rsa.ts';
+
+export function createNobleCrypto(options: { readonly random?: Random } = {}): CryptoProvider {
+  const random = options.random ?? platformRandom;
+  const basics = { random, equal: equalBytes, hash, hmac };
+  return {
+    name: 'noble',
+    overrides: [],
+    ...basics,
+    aesCtr,
+    aesCbc,
+    aesGcm,
+    aesBlock,
+    chacha20,
+    poly1305,
+    x25519: createX25519(random),
+    ecdh: createEcdh(random),
+    ffdh: createFfdh(random),
+    kem: { mlkem768: createMlkem768(random) },
+    ed25519,
+    ecdsa: createEcdsa(random),
+    rsa: createRsa(basics),
+    pbkdf2,
+    argon2,
+  };
+}
+
+export const nobleCrypto: CryptoProvider = createNobleCrypto();
