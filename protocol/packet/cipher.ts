@@ -6,6 +6,7 @@
  */
 
 import type { CryptoProvider } from '../crypto/provider.ts';
+import { Disconnect, SshError } from '../errors.ts';
 
 export interface Sealer {
   /** The padded part is a multiple of this (at least 8). */
@@ -23,6 +24,11 @@ export interface Opener {
   readonly tagLength: number;
   /** Bytes that must be there before `length` can be asked. */
   readonly headLength: number;
+  /**
+   * Set by CBC with MAC-then-encrypt, where the length is decrypted but not authenticated: after an error the framer reads
+   * on to the largest packet before it tells, so that the moment of failure says nothing about the decrypted block.
+   */
+  readonly readsOn?: boolean;
   /** packet_length of the packet that starts with `head`; called exactly once a packet, before `open`. */
   length(sequence: number, head: Uint8Array): number;
   /** `packet` is the whole packet as received, tag included. Returns fresh memory: padding_length | payload | padding. Throws SshError('mac'). */
@@ -67,3 +73,7 @@ export interface Compressor {
   /** Fresh memory. Decompressors throw SshError('compression') past `limits.inflatedPayload`. */
   process(payload: Uint8Array): Uint8Array;
 }
+
+/** The packet was changed on its way, or the keys differ. */
+export const macFailed = (message: string): SshError =>
+  new SshError('mac', message, { by: 'peer', disconnect: Disconnect.macError });

@@ -1,0 +1,194 @@
+/**
+ * The sending direction: packets are formed in an output arena, padded, sealed in place and counted (RFC 4253 section 6).
+ *
+ * A payload is written where it will be encrypted (`reserve`, write, `commit`). Several packets go into one arena and so
+ * into one write; `take` gives the formed bytes away. How much to form before taking is the caller's decision.
+ */
+
+import type { CryptoProvider } from '../crypto/provider.ts';
+import { SshError } from '../errors.ts';
+import { limits } from '../limits.ts';
+import { putU32 } from '../wire/writer.ts';
+import type { Compressor, Sealer } from './cipher.ts';
+import { plainSealer } from './plain.ts';
+
+const none = new Uint8Array(0);
+/** Arenas of up to this size are handed out in slices; larger ones whole, so that an idle connection holds none. */
+const small = 8 * 1024;
+/** Eight packets of 32 KiB with their headers. */
+const large = 264 * 1024;
+const randomPool = 4096;
+
+export class Outbound {
+  readonly #crypto: CryptoProvider;
+  #sealer: Sealer = plainSealer;
+  #compressor: Compressor | undefined;
+  #sequence = 0;
+  #packets = 0;
+  #bytes = 0;
+
+  /** `#arena[#from .. #to)` is formed and not taken. */
+  #arena: Uint8Array = none;
+  #from = 0;
+  #to = 0;
+  #arenaSize = small;
+  /** Arenas that are full and not taken. */
+  #full: Uint8Array[] = [];
+  #fullBytes = 0;
+
+  #payload: Uint8Array | undefined;
+  #scratch: Uint8Array = none;
+  #random: Uint8Array = none;
+  #randomAt = 0;
+
+  constructor(crypto: CryptoProvider) {
+    this.#crypto = crypto;
+  }
+
+  /** Number of the next packet. */
+  get sequence(): number {
+    return this.#sequence;
+  }
+
+  /** Packets and wire bytes since the keys were last changed. */
+  get packets(): number {
+    return this.#packets;
+  }
+
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** Bytes formed and not yet taken. */
+  get pending(): number {
+    return this.#fullBytes + this.#to - this.#from;
+  }
+
+  /** Where the payload of the next packet must be written; `commit` has to be the next call, any other forgets it. */
+  reserve(length: number): Uint8Array {
+    if (this.#compressor === undefined) return this.#place(length);
+    checkLength(length);
+    if (this.#scratch.length < length) this.#scratch = new Uint8Array(length);
+    this.#payload = this.#scratch.subarray(0, length);
+    return this.#payload;
+  }
+
+  /** Forms the packet from the reserved payload. */
+  commit(): void {
+    let payload = this.#payload;
+    if (payload === undefined) throw new SshError('usage', 'commit without reserve');
+    if (this.#compressor !== undefined) {
+      const squeezed = this.#compressor.process(payload);
+      payload = this.#place(squeezed.length);
+      payload.set(squeezed);
+    }
+    this.#payload = undefined;
+    this.#form(payload.length);
+  }
+
+  send(payload: Uint8Array): void {
+    this.reserve(payload.length).set(payload);
+    this.commit();
+  }
+
+  /** The oldest formed bytes, which now are the caller's, or undefined when there are none. */
+  take(): Uint8Array | undefined {
+    const full = this.#full.shift();
+    if (full !== undefined) {
+      this.#fullBytes -= full.length;
+      return full;
+    }
+    if (this.#from === this.#to) return undefined;
+    this.#payload = undefined;
+    const taken = this.#arena.subarray(this.#from, this.#to);
+    this.#from = this.#to;
+    if (taken.length < this.#arenaSize / 4) this.#arenaSize = Math.max(small, this.#arenaSize / 2);
+    if (this.#arena.length > small) this.#newArena(0);
+    return taken;
+  }
+
+  /** Takes the new keys into use, after our NEWKEYS was formed. Without a compressor there is none. */
+  rekey(sealer: Sealer, compressor?: Compressor): void {
+    this.#sealer = sealer;
+    this.#compressor = compressor;
+    this.#payload = undefined;
+    this.#packets = 0;
+    this.#bytes = 0;
+  }
+
+  /** Starts compression without new keys: zlib@openssh.com after authentication. */
+  setCompressor(compressor: Compressor): void {
+    this.#compressor = compressor;
+    this.#payload = undefined;
+  }
+
+  /** Strict key exchange: numbers start again after NEWKEYS. */
+  resetSequence(): void {
+    this.#sequence = 0;
+  }
+
+  /** Room in the arena for a packet with a payload of `length` bytes; returns the payload's place. */
+  #place(length: number): Uint8Array {
+    checkLength(length);
+    const need = 5 + length + this.#paddingFor(length) + this.#sealer.tagLength;
+    if (need - this.#sealer.tagLength - 4 > limits.packetLength) throw tooLong(length);
+    if (this.#to + need > this.#arena.length) {
+      const waiting = this.#to - this.#from;
+      // Slices given away fill a small arena too; only what waits shows that a larger one would serve.
+      if (waiting > 0 && waiting + need > this.#arenaSize) this.#arenaSize = Math.min(large, this.#arenaSize * 2);
+      if (waiting > 0) {
+        this.#full.push(this.#arena.subarray(this.#from, this.#to));
+        this.#fullBytes += waiting;
+      }
+      this.#newArena(Math.max(need, this.#arenaSize));
+    }
+    this.#payload = this.#arena.subarray(this.#to + 5, this.#to + 5 + length);
+    return this.#payload;
+  }
+
+  #newArena(size: number): void {
+    this.#arena = size === 0 ? none : new Uint8Array(size);
+    this.#from = 0;
+    this.#to = 0;
+  }
+
+  /** The least padding there may be: four bytes, up to a whole block (RFC 4253 section 6). */
+  #paddingFor(length: number): number {
+    const { blockSize, lengthPadded } = this.#sealer;
+    const over = ((lengthPadded ? 5 : 1) + length) % blockSize;
+    const padding = blockSize - over;
+    return padding < 4 ? padding + blockSize : padding;
+  }
+
+  /** Length, padding and seal around the payload that stands in the arena. */
+  #form(length: number): void {
+    const padding = this.#paddingFor(length);
+    const plain = 5 + length + padding;
+    const packet = this.#arena.subarray(this.#to, this.#to + plain + this.#sealer.tagLength);
+    putU32(packet, 0, plain - 4);
+    packet[4] = padding;
+    this.#pad(packet, plain - padding, padding);
+    this.#sealer.seal(this.#sequence, packet);
+    this.#to += packet.length;
+    this.#packets++;
+    this.#bytes += packet.length;
+    this.#sequence = (this.#sequence + 1) >>> 0;
+  }
+
+  #pad(packet: Uint8Array, at: number, length: number): void {
+    if (this.#randomAt + length > this.#random.length) {
+      this.#random = this.#crypto.random(randomPool);
+      this.#randomAt = 0;
+    }
+    packet.set(this.#random.subarray(this.#randomAt, this.#randomAt + length), at);
+    this.#randomAt += length;
+  }
+}
+
+const tooLong = (length: number): SshError =>
+  new SshError('usage', `a payload of ${length} bytes does not fit one packet`);
+
+function checkLength(length: number): void {
+  if (length < 1) throw new SshError('usage', 'a packet needs a message number');
+  if (length > limits.packetLength) throw tooLong(length);
+}
