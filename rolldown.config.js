@@ -1,0 +1,138 @@
+// Builds dist/bssh.mjs: the whole command in one executable file.
+//
+// The parts that cli/main.ts imports lazily stay lazy down to the parser: every chunk is kept as a string
+// literal, which V8 only scans, and is compiled when something first requires it. As plain module text the
+// same code costs about 40 ms of parsing at every start, `bssh -V` included. Packages under LAZY_PACKAGES go
+// one step further: even a static import of them compiles them only when one of their exports is first
+// touched, which is sound because they do nothing but define things.
+//
+// What this asks of the source: no top-level await, and no import.meta in what the command reaches.
+import { chmodSync, readdirSync, readFileSync } from 'node:fs';
+import { defineConfig } from 'rolldown';
+
+const ENTRY = process.env.BSSH_BUNDLE_ENTRY ?? 'cli/main.ts';
+const OUT_DIR = process.env.BSSH_BUNDLE_DIR ?? 'dist';
+const LAZY_PACKAGES = /node_modules[\\/](@noble[\\/][^\\/]+|tweetnacl)[\\/](?:.*[\\/])?([^\\/]+?)\.js$/;
+
+/** Runs in the finished file, so it is plain ES2022; `chunks`, `lazy` and `entry` are written in front of it. */
+function bootstrap() {
+  const { Script } = process.getBuiltinModule('node:vm');
+  const { fileURLToPath } = process.getBuiltinModule('node:url');
+  const self = fileURLToPath(import.meta.url);
+  const loaded = new Map();
+  const load = (name) => {
+    const known = loaded.get(name);
+    if (known) return known.exports;
+    const module = { exports: {} };
+    loaded.set(name, module);
+    const text = `(function(require,module,exports,__filename){"use strict";${chunks[name]}\n})`;
+    const run = new Script(text, { filename: `bssh:${name}` }).runInThisContext();
+    // Between themselves lazy packages are wired directly: their inner loops call across files.
+    run(requireFrom(lazy[name] ? load : facade), module, module.exports, self);
+    return module.exports;
+  };
+  const facades = new Map();
+  const facade = (name) => {
+    if (!lazy[name]) return load(name);
+    const known = facades.get(name);
+    if (known) return known;
+    const made = {};
+    let target;
+    const define = (key) => {
+      const get = () => {
+        target ??= load(name);
+        return target[key];
+      };
+      Object.defineProperty(made, key, { enumerable: true, get });
+    };
+    lazy[name].forEach(define);
+    facades.set(name, made);
+    return made;
+  };
+  const requireFrom = (inside) => (id) =>
+    id.startsWith('./') ? inside(id.slice(2, -3)) : process.getBuiltinModule(id);
+  load(entry);
+}
+
+const asciiLiteral = (value) =>
+  JSON.stringify(value).replace(/[\u007f-\uffff]/g, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`);
+
+/** The licence texts that the packages inside the bundle ask to be kept with copies of them. */
+function notices(modules) {
+  const folders = new Set(
+    modules.map((id) => /^.*node_modules[\\/](?:@[^\\/]+[\\/])?[^\\/]+/.exec(id)?.[0]).filter(Boolean),
+  );
+  const parts = [...folders].sort().map((folder) => {
+    const { name, version, license } = JSON.parse(readFileSync(`${folder}/package.json`, 'utf8'));
+    const file = readdirSync(folder).find((entry) => /^licen[cs]e/i.test(entry));
+    return `${name} ${version} (${license})\n\n${file ? readFileSync(`${folder}/${file}`, 'utf8') : ''}`;
+  });
+  return parts.join(`\n${'-'.repeat(72)}\n`);
+}
+
+function oneFile() {
+  return {
+    name: 'one-file',
+    generateBundle(_options, bundle) {
+      const chunks = {};
+      const lazy = {};
+      const modules = [];
+      let entry;
+      for (const [file, item] of Object.entries(bundle)) {
+        if (item.type !== 'chunk') this.error(`the bundle must consist of chunks only, not ${file}`);
+        const name = file.replace(/\.js$/, '');
+        chunks[name] = item.code.replace(/^#!.*\n/, '');
+        if (item.isEntry) entry = name;
+        if (item.moduleIds.length > 0 && item.moduleIds.every((id) => LAZY_PACKAGES.test(id)))
+          lazy[name] = item.exports;
+        modules.push(...item.moduleIds);
+        delete bundle[file];
+      }
+      this.emitFile({ type: 'asset', fileName: 'THIRD-PARTY-NOTICES.txt', source: notices(modules) });
+      const body = bootstrap.toString().replace(/^[^{]*\{|\}$/g, '');
+      const tables = Object.entries({ chunks, lazy, entry }).map(([k, v]) => `const ${k}=${asciiLiteral(v)};`);
+      this.emitFile({
+        type: 'prebuilt-chunk',
+        fileName: 'bssh.mjs',
+        code: `#!/usr/bin/env node\n${tables.join('\n')}\n${body}`,
+      });
+    },
+    writeBundle(options) {
+      chmodSync(`${options.dir}/bssh.mjs`, 0o755);
+    },
+  };
+}
+
+export default defineConfig({
+  input: { main: ENTRY },
+  platform: 'node',
+  preserveEntrySignatures: false,
+  // The browser build of yaml is the same code as ES modules; the Node build is CommonJS and cannot be tree-shaken.
+  resolve: { alias: { yaml: new URL('node_modules/yaml/browser/dist/index.js', import.meta.url).pathname } },
+  transform: { define: { 'import.meta.resolve': 'undefined' } },
+  plugins: [oneFile()],
+  output: {
+    dir: OUT_DIR,
+    format: 'cjs',
+    strict: false,
+    dynamicImportInCjs: false,
+    minify: true,
+    minifyInternalExports: false,
+    entryFileNames: '[name].js',
+    chunkFileNames: '[name].js',
+    codeSplitting: {
+      includeDependenciesRecursively: false,
+      groups: [
+        {
+          debugName: 'lazy',
+          test: LAZY_PACKAGES,
+          name: (id) =>
+            id
+              .replace(/.*node_modules.@?/, '')
+              .replace(/\.js$/, '')
+              .replace(/\W+/g, '-'),
+        },
+      ],
+    },
+  },
+});
