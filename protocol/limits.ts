@@ -44,6 +44,14 @@ export const limits = {
   argon2MemoryKib: 1024 * 1024,
   /** One SFTP packet: OpenSSH's SFTP_MAX_MSG_LENGTH is 256 KiB; some servers answer readdir with as much. */
   sftpPacket: 256 * 1024 + 1024,
+  /** Handles: draft-ietf-secsh-filexfer-02 section 6.2. */
+  sftpHandleBytes: 256,
+  /** SFTP requests without an answer on one channel; sftp(1) keeps 64 in flight. */
+  sftpPending: 4096,
+  /** Extensions in VERSION (OpenSSH lists ten), extended attributes of one file, bytes kept of a status text. */
+  sftpExtensions: 256,
+  sftpExtendedAttrs: 256,
+  sftpStatusText: 4096,
   /** RSA public exponent: real ones are 65537, 35 or 3; verifying costs in proportion to its length. */
   rsaExponentBytes: 8,
   /** An algorithm or key type name: RFC 4251 section 6 allows 64 characters. */
@@ -52,4 +60,7 @@ export const limits = {
   rsaBitsMin: 1024,
   rsaBitsMax: 16384,
   rsaExponentBits: 64,
+  /** Principals of one certificate, as OpenSSH; options and extensions (about ten are known). */
+  certificatePrincipals: 256,
+  certificateOptions: 256,
 } as const;
