@@ -1,10 +1,9 @@
 /**
- * Cipher rows on @noble/ciphers: AES in its modes, ChaCha20 in its original form, Poly1305.
+ * Cipher rows on @noble/ciphers: AES in its modes, ChaCha20 in its original form.
  *
  * AES here is table-driven, so its memory accesses depend on key and data: see SECURITY.md. No padding is ever added.
  */
 
-import { poly1305 as noblePoly1305 } from '@noble/ciphers/_poly1305.js';
 import { cbc, gcm, unsafe } from '@noble/ciphers/aes.js';
 import { chacha20orig } from '@noble/ciphers/chacha.js';
 import { concatBytes } from '@noble/hashes/utils.js';
@@ -64,5 +63,3 @@ export const chacha20: CryptoProvider['chacha20'] = (keyBytes) => {
   const key = Uint8Array.from(keyBytes);
   return { process: (nonce, counter, data) => chacha20orig(key, nonce, data, undefined, counter) };
 };
-
-export const poly1305: CryptoProvider['poly1305'] = (key, data) => noblePoly1305(data, key);

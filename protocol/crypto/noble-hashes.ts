@@ -1,6 +1,5 @@
-/** Hashes, HMAC and key derivation rows on @noble/hashes. */
+/** Hash, HMAC and PBKDF2 rows on @noble/hashes. */
 
-import { argon2d, argon2i, argon2id } from '@noble/hashes/argon2.js';
 import { hmac as nobleHmac } from '@noble/hashes/hmac.js';
 import { md5, sha1 } from '@noble/hashes/legacy.js';
 import { pbkdf2 as noblePbkdf2 } from '@noble/hashes/pbkdf2.js';
@@ -26,13 +25,3 @@ export const hmac: CryptoProvider['hmac'] = (name: HashName, key: Uint8Array): M
 
 export const pbkdf2: CryptoProvider['pbkdf2'] = (name, password, salt, iterations, length) =>
   noblePbkdf2(hashes[name], password, salt, { c: iterations, dkLen: length });
-
-const flavours = { d: argon2d, i: argon2i, id: argon2id } as const;
-
-export const argon2: NonNullable<CryptoProvider['argon2']> = (flavour, password, salt, options) =>
-  flavours[flavour](password, salt, {
-    m: options.memory,
-    t: options.passes,
-    p: options.parallelism,
-    dkLen: options.length,
-  });

@@ -4,11 +4,14 @@
  * `createNobleCrypto` takes the random generator, so that a test with a seeded one sees the same bytes in every run.
  */
 
+import { argon2 } from './argon2.ts';
+import { createDsa } from './dsa.ts';
 import { createFfdh } from './ffdh.ts';
 import { createMlkem768 } from './mlkem768.ts';
-import { aesBlock, aesCbc, aesCtr, aesGcm, chacha20, poly1305 } from './noble-ciphers.ts';
+import { aesBlock, aesCbc, aesCtr, aesGcm, chacha20 } from './noble-ciphers.ts';
 import { createEcdh, createEcdsa, createX25519, ed25519 } from './noble-curves.ts';
-import { argon2, hash, hmac, pbkdf2 } from './noble-hashes.ts';
+import { hash, hmac, pbkdf2 } from './noble-hashes.ts';
+import { poly1305 } from './poly1305.ts';
 import type { CryptoProvider } from './provider.ts';
 import { equalBytes, platformRandom, type Random } from './random.ts';
 import { createRsa } from './rsa.ts';
@@ -33,9 +36,10 @@ export function createNobleCrypto(options: { readonly random?: Random } = {}): C
     ed25519,
     ecdsa: createEcdsa(random),
     rsa: createRsa(basics),
+    dsa: createDsa(basics),
     pbkdf2,
     argon2,
   };
 }
 
-export const nobleCrypto: CryptoProvider = createNobleCrypto();
+export const nobleCrypto: CryptoProvider = /* @__PURE__ */ createNobleCrypto();
