@@ -1,0 +1,104 @@
+/**
+ * What comes back from an SFTP server, in the client's terms: the replies `SftpClient.poll` gives, and how a packet
+ * becomes one (draft-ietf-secsh-filexfer-02 section 7). A packet that does not answer what was asked ends the session;
+ * a status other than OK fails its request only.
+ */
+
+import { protocolError, SshError } from '../errors.ts';
+import type { SftpAttrs } from './attrs.ts';
+import { type AnsweredExtension, type ExtensionReply, extensions } from './extensions.ts';
+import { type ExtensionPair, type NameEntry, type RequestName, replies, sftpStatus } from './messages.ts';
+
+export type SftpReply =
+  | { readonly kind: 'version'; readonly version: number; readonly extensions: readonly ExtensionPair[] }
+  | ({ readonly id: number } & SftpAnswer);
+
+export type SftpAnswer =
+  | { readonly kind: 'done' }
+  | { readonly kind: 'handle'; readonly handle: Uint8Array }
+  /** `data` lies in the buffer given to `read`, else it is a view of received memory: use it before more is received. */
+  | { readonly kind: 'data'; readonly data: Uint8Array }
+  | { readonly kind: 'eof' }
+  | { readonly kind: 'names'; readonly names: readonly NameEntry[] }
+  | { readonly kind: 'attrs'; readonly attrs: SftpAttrs }
+  | ExtendedAnswer
+  | { readonly kind: 'failed'; readonly error: SshError };
+
+export type ExtendedAnswer = {
+  [K in AnsweredExtension]: { readonly kind: 'extended'; readonly extension: K; readonly values: ExtensionReply<K> };
+}[AnsweredExtension];
+
+export interface PendingRequest {
+  readonly operation: RequestName | keyof typeof extensions;
+  /** The answer that is no status; `status` when only a status can come. */
+  readonly expects: 'status' | 'handle' | 'data' | 'names' | 'attrs' | AnsweredExtension;
+  readonly path?: string;
+  /** Bytes asked for by a read, and where they are to go. */
+  readonly length?: number;
+  readonly into?: Uint8Array;
+}
+
+const statusNames = Object.entries(sftpStatus);
+/** The name of a status number, `status 17` for those version 3 does not know. */
+export const statusName = (code: number): string =>
+  statusNames.find(([, value]) => value === code)?.[0] ?? `status ${code}`;
+
+export function statusError(code: number, text: string, pending: PendingRequest): SshError {
+  const { operation, path } = pending;
+  return new SshError('sftp', `${operation}${path === undefined ? '' : ` ${path}`}: ${text || statusName(code)}`, {
+    by: 'peer',
+    detail: { status: code, text, operation, ...(path === undefined ? {} : { path }) },
+  });
+}
+
+export function decodeReply(type: number, payload: Uint8Array, pending: PendingRequest): SftpAnswer {
+  if (type === replies.status.number) {
+    const { code, text } = replies.status.decode(payload);
+    if (code === sftpStatus.ok && pending.expects === 'status') return { kind: 'done' };
+    if (code === sftpStatus.eof && (pending.expects === 'data' || pending.operation === 'readdir'))
+      return { kind: 'eof' };
+    return { kind: 'failed', error: statusError(code, text, pending) };
+  }
+  switch (pending.expects) {
+    case 'handle':
+      if (type === replies.handle.number)
+        return { kind: 'handle', handle: replies.handle.decode(payload).handle.slice() };
+      break;
+    case 'data':
+      if (type === replies.data.number) return dataAnswer(replies.data.decode(payload).data, pending);
+      break;
+    case 'names':
+      if (type === replies.names.number) return { kind: 'names', names: replies.names.decode(payload).names };
+      break;
+    case 'attrs':
+      if (type === replies.attrs.number) return { kind: 'attrs', attrs: replies.attrs.decode(payload).attrs };
+      break;
+    case 'status':
+      break;
+    default:
+      if (type === replies.extended.number)
+        return extendedAnswer(pending.expects, replies.extended.decode(payload).body);
+  }
+  throw protocolError(`SFTP packet ${type} in answer to ${pending.operation}`);
+}
+
+function dataAnswer(data: Uint8Array, { length, into }: PendingRequest): SftpAnswer {
+  if (data.length > length!) throw protocolError(`SFTP read of ${length} bytes answered with ${data.length}`);
+  // Nothing at all where EOF is due: some servers do, and a reader that asked again would never end.
+  if (data.length === 0) return { kind: 'eof' };
+  if (!into) return { kind: 'data', data };
+  into.set(data);
+  return { kind: 'data', data: into.subarray(0, data.length) };
+}
+
+function extendedAnswer(extension: AnsweredExtension, body: Uint8Array): ExtendedAnswer {
+  switch (extension) {
+    case 'limits':
+      return { kind: 'extended', extension, values: extensions.limits.reply.decode(body) };
+    case 'statvfs':
+    case 'fstatvfs':
+      return { kind: 'extended', extension, values: extensions[extension].reply.decode(body) };
+    case 'usersGroupsById':
+      return { kind: 'extended', extension, values: extensions.usersGroupsById.reply.decode(body) };
+  }
+}
