@@ -26,7 +26,7 @@ const badPadding = (message: string): SshError =>
 export class Inbound {
   #opener: Opener = plainOpener;
   #decompressor: Compressor | undefined;
-  #sequence = 0;
+  #sequence: number;
   #packets = 0;
   #bytes = 0;
 
@@ -43,6 +43,11 @@ export class Inbound {
   #failure: SshError | undefined;
   /** Bytes to swallow before `#failure` is told. */
   #discard = 0;
+
+  /** A direction starts at 0; anything else is for a test that wants to see the numbers wrap. */
+  constructor(sequence = 0) {
+    this.#sequence = sequence;
+  }
 
   /** Number of the next packet. */
   get sequence(): number {

@@ -23,7 +23,7 @@ export class Outbound {
   readonly #crypto: CryptoProvider;
   #sealer: Sealer = plainSealer;
   #compressor: Compressor | undefined;
-  #sequence = 0;
+  #sequence: number;
   #packets = 0;
   #bytes = 0;
 
@@ -41,8 +41,10 @@ export class Outbound {
   #random: Uint8Array = none;
   #randomAt = 0;
 
-  constructor(crypto: CryptoProvider) {
+  /** A direction starts at 0; anything else is for a test that wants to see the numbers wrap. */
+  constructor(crypto: CryptoProvider, sequence = 0) {
     this.#crypto = crypto;
+    this.#sequence = sequence;
   }
 
   /** Number of the next packet. */
