@@ -1,0 +1,255 @@
+/**
+ * The connection layer (RFC 4254): channel numbers, opening, dispatch, global requests in order.
+ *
+ * Control messages wait in one list, which is bounded because each answers something received or asked for; channel data
+ * waits in the channels and is formed round-robin when output is pulled.
+ */
+
+import { protocolError, SshError } from '../errors.ts';
+import { limits } from '../limits.ts';
+import {
+  ChannelClose,
+  ChannelData,
+  ChannelEof,
+  ChannelExtendedData,
+  ChannelFailure,
+  ChannelOpen,
+  ChannelOpenConfirmation,
+  ChannelOpenFailure,
+  ChannelRequest,
+  ChannelSuccess,
+  ChannelWindowAdjust,
+  GlobalRequest,
+  RequestFailure,
+  RequestSuccess,
+} from '../messages/connection.ts';
+import { Unimplemented } from '../messages/transport.ts';
+import { getU32 } from '../wire/writer.ts';
+import { Channel, type ChannelOptions, type ChannelPort, type ChannelSignal } from './channel.ts';
+
+export type MuxEvent =
+  | { readonly type: 'channel'; readonly channel: Channel; readonly signal: ChannelSignal }
+  /** The peer wants a channel: answer with `accept` or `refuse`. */
+  | { readonly type: 'channel-open'; readonly open: IncomingOpen }
+  /** Answer with `answerGlobal(slot, ...)` when `wantReply`. */
+  | { readonly type: 'global-request'; readonly request: string; readonly wantReply: boolean; readonly body: Uint8Array; readonly slot: number }
+  /** The answer to our oldest unanswered global request. */
+  | { readonly type: 'global-reply'; readonly ok: boolean; readonly body: Uint8Array };
+
+export interface IncomingOpen {
+  readonly channelType: string;
+  readonly body: Uint8Array;
+  readonly sender: number;
+  readonly window: number;
+  readonly maxPacket: number;
+}
+
+interface Slot {
+  readonly number: number;
+  answer: Uint8Array | undefined;
+}
+
+export class Mux {
+  readonly #emit: (event: MuxEvent) => void;
+  readonly #channels = new Map<number, Channel>();
+  readonly #port: ChannelPort;
+  readonly #control: Uint8Array[] = [];
+  #controlAt = 0;
+  #nextId = 0;
+  /** Where the next round begins, so that no channel is always first. */
+  #turn = 0;
+  #pendingOpens = 0;
+  #unanswered = 0;
+  readonly #slots: Slot[] = [];
+  #nextSlot = 0;
+
+  constructor(emit: (event: MuxEvent) => void) {
+    this.#emit = emit;
+    this.#port = {
+      control: (payload) => this.#control.push(payload),
+      signal: (channel, signal) => emit({ type: 'channel', channel, signal }),
+      gone: (channel) => void this.#channels.delete(channel.id),
+    };
+  }
+
+  // ---- getters
+
+  get channelCount(): number {
+    return this.#channels.size;
+  }
+  get hasOutput(): boolean {
+    if (this.#controlAt < this.#control.length) return true;
+    for (const channel of this.#channels.values()) if (channel.sendable) return true;
+    return false;
+  }
+
+  // ---- commands
+
+  open(channelType: string, body: Uint8Array, options?: ChannelOptions): Channel {
+    const channel = this.#create(channelType, options);
+    this.#control.push(
+      ChannelOpen.encode({ channelType, sender: channel.id, window: channel.initialWindow, maxPacket: channel.maxPacket, body }),
+    );
+    return channel;
+  }
+
+  #create(channelType: string, options?: ChannelOptions): Channel {
+    if (this.#channels.size >= limits.channels) throw new SshError('limit', 'too many channels', { detail: { limit: limits.channels } });
+    while (this.#channels.has(this.#nextId)) this.#nextId = (this.#nextId + 1) % (limits.channels * 2);
+    const id = this.#nextId;
+    this.#nextId = (id + 1) % (limits.channels * 2);
+    const channel = new Channel(this.#port, id, channelType, options);
+    this.#channels.set(id, channel);
+    return channel;
+  }
+
+  accept(open: IncomingOpen, options?: ChannelOptions): Channel {
+    this.#pendingOpens--;
+    const channel = this.#create(open.channelType, options);
+    this.#control.push(
+      ChannelOpenConfirmation.encode({
+        recipient: open.sender,
+        sender: channel.id,
+        window: channel.initialWindow,
+        maxPacket: channel.maxPacket,
+        body: new Uint8Array(0),
+      }),
+    );
+    channel.confirmed(open.sender, open.window, open.maxPacket);
+    return channel;
+  }
+
+  refuse(open: IncomingOpen, reason: number, description: string): void {
+    this.#pendingOpens--;
+    this.#control.push(ChannelOpenFailure.encode({ recipient: open.sender, reason, description, language: EMPTY_STRING }));
+  }
+
+  globalRequest(request: string, wantReply: boolean, body: Uint8Array): void {
+    if (wantReply && ++this.#unanswered > limits.pendingRequests) throw new SshError('usage', 'too many unanswered requests');
+    this.#control.push(GlobalRequest.encode({ request, wantReply, body }));
+  }
+
+  /** Answers may come in any order; they leave in the order of the requests (RFC 4254 section 4). */
+  answerGlobal(slot: number, ok: boolean, body: Uint8Array = new Uint8Array(0)): void {
+    const found = this.#slots.find((candidate) => candidate.number === slot);
+    if (found === undefined || found.answer !== undefined) throw new SshError('usage', 'no global request awaits this reply');
+    found.answer = ok ? RequestSuccess.encode({ body }) : RequestFailure.encode({});
+    while (this.#slots[0]?.answer !== undefined) this.#control.push(this.#slots.shift()!.answer!);
+  }
+
+  // ---- output
+
+  /** Forms control messages, then channel data round-robin, until `full()`. */
+  fill(reserve: (length: number) => Uint8Array, commit: () => void, full: () => boolean): void {
+    this.#fillControl(reserve, commit, full);
+    while (!full()) {
+      let formed = false;
+      const ids = [...this.#channels.values()].filter((channel) => channel.sendable);
+      if (ids.length === 0) break;
+      for (let i = 0; i < ids.length && !full(); i++) {
+        const channel = ids[(i + this.#turn) % ids.length]!;
+        if (channel.fill(reserve, commit) > 0) formed = true;
+      }
+      this.#turn++;
+      if (!formed) break;
+    }
+    // Data that drained may have left an EOF or CLOSE behind.
+    this.#fillControl(reserve, commit, full);
+  }
+
+  #fillControl(reserve: (length: number) => Uint8Array, commit: () => void, full: () => boolean): void {
+    while (this.#controlAt < this.#control.length && !full()) {
+      const payload = this.#control[this.#controlAt++]!;
+      reserve(payload.length).set(payload);
+      commit();
+    }
+    if (this.#controlAt === this.#control.length) {
+      this.#control.length = 0;
+      this.#controlAt = 0;
+    }
+  }
+
+  // ---- input
+
+  receive(payload: Uint8Array, sequence: number): void {
+    switch (payload[0]) {
+      case ChannelData.number:
+      case ChannelExtendedData.number:
+        if (payload.length < 5) throw protocolError('channel data without a channel');
+        return this.#channel(getU32(payload, 1)).data(payload);
+      case ChannelWindowAdjust.number: {
+        const { recipient, bytes } = ChannelWindowAdjust.decode(payload);
+        return this.#channel(recipient).adjusted(bytes);
+      }
+      case ChannelEof.number:
+        return this.#channel(ChannelEof.decode(payload).recipient).eofCame();
+      case ChannelClose.number:
+        return this.#channel(ChannelClose.decode(payload).recipient).closeCame();
+      case ChannelRequest.number: {
+        const { recipient, request, wantReply, body } = ChannelRequest.decode(payload);
+        return this.#channel(recipient).requestCame(request, wantReply, body);
+      }
+      case ChannelSuccess.number:
+        return this.#channel(ChannelSuccess.decode(payload).recipient).replyCame(true);
+      case ChannelFailure.number:
+        return this.#channel(ChannelFailure.decode(payload).recipient).replyCame(false);
+      case ChannelOpen.number:
+        return this.#opened(payload);
+      case ChannelOpenConfirmation.number: {
+        const { recipient, sender, window, maxPacket } = ChannelOpenConfirmation.decode(payload);
+        return this.#channel(recipient).confirmed(sender, window, maxPacket);
+      }
+      case ChannelOpenFailure.number: {
+        const { recipient, reason, description } = ChannelOpenFailure.decode(payload);
+        return this.#channel(recipient).failed(reason, description);
+      }
+      case GlobalRequest.number:
+        return this.#globalCame(payload);
+      case RequestSuccess.number:
+        return this.#replied(true, RequestSuccess.decode(payload).body);
+      case RequestFailure.number:
+        RequestFailure.decode(payload);
+        return this.#replied(false, new Uint8Array(0));
+      default:
+        // RFC 4253 section 11.4
+        this.#control.push(Unimplemented.encode({ sequence }));
+    }
+  }
+
+  #channel(id: number): Channel {
+    const channel = this.#channels.get(id);
+    if (channel === undefined) throw protocolError(`message for channel ${id}, which does not exist`);
+    return channel;
+  }
+
+  #opened(payload: Uint8Array): void {
+    const { channelType, sender, window, maxPacket, body } = ChannelOpen.decode(payload);
+    if (++this.#pendingOpens > limits.channels) throw new SshError('limit', 'too many channels asked for', { by: 'peer', disconnect: 2 });
+    this.#emit({ type: 'channel-open', open: { channelType, body, sender, window, maxPacket } });
+  }
+
+  #globalCame(payload: Uint8Array): void {
+    const { request, wantReply, body } = GlobalRequest.decode(payload);
+    const slot = wantReply ? this.#nextSlot++ : -1;
+    if (wantReply) {
+      if (this.#slots.length >= limits.pendingRequests) throw new SshError('limit', 'too many requests await our reply', { by: 'peer', disconnect: 2 });
+      this.#slots.push({ number: slot, answer: undefined });
+    }
+    this.#emit({ type: 'global-request', request, wantReply, body, slot });
+  }
+
+  #replied(ok: boolean, body: Uint8Array): void {
+    if (this.#unanswered === 0) throw protocolError('a reply to a global request nobody made');
+    this.#unanswered--;
+    this.#emit({ type: 'global-reply', ok, body });
+  }
+
+  /** The connection is gone: every channel ends. */
+  lost(): void {
+    for (const channel of [...this.#channels.values()]) channel.lost();
+    this.#channels.clear();
+  }
+}
+
+/** An empty language tag, encoded (the field is read as the rest of the message). */
+const EMPTY_STRING = new Uint8Array(4);

@@ -1,0 +1,55 @@
+/** When to exchange keys again: RFC 4253 section 9, RFC 4344 section 3, and limits of the user's. */
+
+import type { Negotiated } from '../negotiate.ts';
+
+export interface RekeyLimits {
+  /** Bytes in either direction. */
+  readonly bytes?: number;
+  /** Packets in either direction. */
+  readonly packets?: number;
+  /** Milliseconds. */
+  readonly time?: number;
+}
+
+/** One direction's counters since its last NEWKEYS. */
+export interface Usage {
+  readonly bytes: number;
+  readonly packets: number;
+}
+
+/** RFC 4344 section 3.1 wants a rekey before the sequence number wraps; half way leaves room. */
+const MAX_PACKETS = 2 ** 31;
+
+export class RekeyPolicy {
+  readonly #limits: RekeyLimits;
+  #maxBytes: number;
+  #since: number;
+
+  constructor(limits: RekeyLimits, now: number) {
+    this.#limits = limits;
+    this.#since = now;
+    this.#maxBytes = limits.bytes ?? Number.POSITIVE_INFINITY;
+  }
+
+  /** New keys are in place. */
+  restart(algorithms: Negotiated, now: number): void {
+    this.#since = now;
+    // RFC 4344 section 3.2: 2^(block bits / 4) blocks, and 1 GiB for blocks of 64 bits or less.
+    const block = Math.min(algorithms.clientToServer.cipher.blockSize, algorithms.serverToClient.cipher.blockSize);
+    const byCipher = block >= 16 ? 2 ** 32 * block : 2 ** 30;
+    this.#maxBytes = Math.min(this.#limits.bytes ?? Number.POSITIVE_INFINITY, byCipher);
+  }
+
+  due(inbound: Usage, outbound: Usage, now: number): boolean {
+    const packets = this.#limits.packets ?? MAX_PACKETS;
+    // One packet at least passes under each set of keys, or two peers with tiny limits would exchange keys for ever.
+    if (inbound.packets + outbound.packets === 0) return false;
+    if (inbound.bytes >= this.#maxBytes || outbound.bytes >= this.#maxBytes) return true;
+    if (inbound.packets >= packets || outbound.packets >= packets) return true;
+    return this.#limits.time !== undefined && now - this.#since >= this.#limits.time;
+  }
+
+  deadline(): number | undefined {
+    return this.#limits.time === undefined ? undefined : this.#since + this.#limits.time;
+  }
+}

@@ -1,0 +1,509 @@
+/**
+ * One SSH connection, either role, without I/O (RFC 4251 to 4254).
+ *
+ * Methods come in four kinds. Getters. Inputs: `receive`, `endOfInput`, `tick`. Commands: `answerHostKey`, those of
+ * `auth` and `mux`, `rekey`, `disconnect`. Outputs: `poll`, `takeOutput`, `deadline`. A turn is: one input or any number
+ * of commands, then `poll` until undefined, then `takeOutput` until undefined or the socket is full, then one timer for
+ * `deadline`. Nothing here throws for what a peer does: the session turns to closed and says so in its last event.
+ *
+ * Pulled, never pushed: ordinary packets are formed in `takeOutput` only, so that a key exchange has no queue to replay.
+ */
+
+import { type AlgorithmPreferences, defaultAlgorithms } from './algorithms.ts';
+import { ClientAuth, type ClientAuthEvent } from './auth/client.ts';
+import { ServerAuth, type ServerAuthEvent } from './auth/server.ts';
+import { Mux, type MuxEvent } from './connection/mux.ts';
+import type { CryptoProvider } from './crypto/provider.ts';
+import { Disconnect, malformed, protocolError, SshError } from './errors.ts';
+import { handlerOf, type Phase } from './guard.ts';
+import { type HostKeySigner, KexMachine, type KexPort } from './kex/machine.ts';
+import { RekeyPolicy, type RekeyLimits } from './kex/policy.ts';
+import type { HostKey } from './keys/host-key.ts';
+import { signatureRows } from './keys/sign.ts';
+import { limits } from './limits.ts';
+import { Debug, DisconnectMessage, ExtInfo, Ping, Pong, Unimplemented } from './messages/transport.ts';
+import type { DirectionAlgorithms, Negotiated, Role } from './negotiate.ts';
+import { Inbound } from './packet/inbound.ts';
+import { Outbound } from './packet/outbound.ts';
+import { identification, type PeerVersion, VersionReader } from './version.ts';
+import { Reader } from './wire/reader.ts';
+import { encodeUtf8 } from './wire/text.ts';
+import { Writer } from './wire/writer.ts';
+
+export interface SessionOptions {
+  readonly role: Role;
+  readonly crypto: CryptoProvider;
+  /** The clock's reading at the start, milliseconds of any epoch that only grows. */
+  readonly now: number;
+  /** softwareversion of our identification, with comments after a blank (RFC 4253 section 4.2). */
+  readonly software?: string;
+  /** What to offer, in order; what is left out is the default. */
+  readonly algorithms?: Partial<AlgorithmPreferences>;
+  readonly rekey?: RekeyLimits;
+  /** Ask the peer for a sign of life after `interval` ms of silence; give up after `count` unanswered ones. */
+  readonly keepalive?: { readonly interval: number; readonly count: number };
+  /** Server role: at least one. */
+  readonly hostKeys?: readonly HostKeySigner[];
+  /** Server role: failed attempts before the connection is ended. */
+  readonly maxAuthAttempts?: number;
+  /** Emit 'note' events: the lines of a debug log. */
+  readonly notes?: boolean;
+}
+
+export type SessionEvent =
+  | { readonly type: 'version'; readonly version: PeerVersion; readonly preamble: readonly string[] }
+  /** Client role: parked until `answerHostKey`. The signature is already checked. */
+  | { readonly type: 'host-key'; readonly hostKey: HostKey; readonly algorithm: string }
+  /** Keys are in place; `rekey` is false the first time: now log in. */
+  | { readonly type: 'ready'; readonly algorithms: Negotiated; readonly rekey: boolean }
+  | { readonly type: 'note'; readonly text: string }
+  | ClientAuthEvent
+  | ServerAuthEvent
+  | MuxEvent
+  /** The last event. Without an error: we disconnected, or the peer did so in peace. */
+  | { readonly type: 'closed'; readonly error: SshError | undefined };
+
+const KEEPALIVE = 'keepalive@openssh.com';
+/** Bytes formed in one `takeOutput`: enough for a socket write to be worth its cost, few enough to stay fair. */
+const OUTPUT_BUDGET = 128 * 1024;
+
+export class Session {
+  readonly role: Role;
+  readonly crypto: CryptoProvider;
+  readonly mux: Mux;
+  readonly #options: SessionOptions;
+  readonly #kex: KexMachine;
+  readonly #policy: RekeyPolicy;
+  readonly #inbound = new Inbound();
+  readonly #outbound: Outbound;
+  readonly #clientAuth: ClientAuth | undefined;
+  readonly #serverAuth: ServerAuth | undefined;
+  readonly #events: SessionEvent[] = [];
+  #eventsAt = 0;
+  /** Payloads outside the connection layer that wait for the gate. */
+  readonly #control: Uint8Array[] = [];
+  readonly #ourVersion: Uint8Array;
+  #identification: Uint8Array | undefined;
+  #versionReader: VersionReader | undefined;
+  #peer: PeerVersion | undefined;
+  #negotiated: Negotiated | undefined;
+  #outAlgorithms: DirectionAlgorithms | undefined;
+  #inAlgorithms: DirectionAlgorithms | undefined;
+  #authenticated = false;
+  #extInfoSent = false;
+  #closed = false;
+  #now: number;
+  #lastInput: number;
+  #lastKeepalive: number;
+  #unansweredKeepalives = 0;
+  /** Who waits for the global replies to come, in order: us (keepalive) or the outside. */
+  readonly #replyOwners: ('keepalive' | 'outside')[] = [];
+  readonly #reserve: (length: number) => Uint8Array;
+  readonly #commit: () => void;
+  readonly #full: () => boolean;
+
+  constructor(options: SessionOptions) {
+    const { role, crypto } = options;
+    this.#options = options;
+    this.role = role;
+    this.crypto = crypto;
+    this.#now = this.#lastInput = this.#lastKeepalive = options.now;
+    const { line, wire } = identification(options.software ?? 'bssh');
+    this.#ourVersion = line;
+    this.#identification = wire;
+    this.#versionReader = new VersionReader(role === 'client');
+    this.#outbound = new Outbound(crypto);
+    const outbound = this.#outbound;
+    this.#reserve = (length) => outbound.reserve(length);
+    this.#commit = () => outbound.commit();
+    this.#full = () => outbound.pending >= OUTPUT_BUDGET || (this.#authenticated && this.#rekeyDue());
+    this.#policy = new RekeyPolicy(options.rekey ?? {}, options.now);
+    this.mux = new Mux((event) => this.#muxEvent(event));
+    this.#kex = new KexMachine(this.#kexPort(), this.#offer(), options.hostKeys ?? []);
+    const authPort = {
+      crypto,
+      send: (payload: Uint8Array) => void this.#control.push(payload),
+      emit: (event: ClientAuthEvent | ServerAuthEvent) => this.#emit(event),
+      succeeded: () => this.#loggedIn(),
+    };
+    if (role === 'client') this.#clientAuth = new ClientAuth(authPort);
+    else this.#serverAuth = new ServerAuth({ ...authPort, binding: () => this.binding }, options.maxAuthAttempts ?? 6);
+    this.#kex.start();
+  }
+
+  #offer(): AlgorithmPreferences {
+    const offer = { ...defaultAlgorithms(this.crypto), ...this.#options.algorithms };
+    if (this.role === 'client') return offer;
+    // A server can only offer signatures of keys it has.
+    const keys = this.#options.hostKeys ?? [];
+    const has = (name: string): boolean => {
+      const row = signatureRows.find((candidate) => candidate.name === name);
+      return keys.some((k) => (row?.certificate ? k.certificate?.type === row.blobType : k.key.publicKey.type === row?.keyType));
+    };
+    return { ...offer, hostKeys: offer.hostKeys.filter(has) };
+  }
+
+  #kexPort(): KexPort {
+    const session = this;
+    return {
+      role: this.role,
+      crypto: this.crypto,
+      send: (payload) => this.#outbound.send(payload),
+      sealWith: (sealer, algorithms, reset) => {
+        const compressor = this.#compressionOn(algorithms) ? algorithms.compression.compressor?.() : undefined;
+        this.#outbound.rekey(sealer, compressor);
+        this.#outAlgorithms = algorithms;
+        if (reset) this.#outbound.resetSequence();
+        this.#sendExtInfo();
+      },
+      openWith: (opener, algorithms, reset) => {
+        const decompressor = this.#compressionOn(algorithms) ? algorithms.compression.decompressor?.() : undefined;
+        this.#inbound.rekey(opener, decompressor);
+        this.#inAlgorithms = algorithms;
+        if (reset) this.#inbound.resetSequence();
+      },
+      isFirstInbound: () => this.#inbound.packets === 1,
+      showHostKey: (hostKey, algorithm) => this.#emit({ type: 'host-key', hostKey, algorithm }),
+      finished: (algorithms, rekey) => {
+        this.#negotiated = algorithms;
+        this.#policy.restart(algorithms, this.#now);
+        this.#emit({ type: 'ready', algorithms, rekey });
+      },
+      note: (text) => this.#note(text),
+      ourVersion: this.#ourVersion,
+      get theirVersion() {
+        return session.#peer!.line;
+      },
+    };
+  }
+
+  /** zlib@openssh.com starts when the user is logged in, zlib at once. */
+  #compressionOn(algorithms: DirectionAlgorithms): boolean {
+    return !algorithms.compression.delayed || this.#authenticated;
+  }
+
+  // ---- getters
+
+  get closed(): boolean {
+    return this.#closed;
+  }
+  /** The user is logged in; channels may be opened. */
+  get authenticated(): boolean {
+    return this.#authenticated;
+  }
+  get peerVersion(): PeerVersion | undefined {
+    return this.#peer;
+  }
+  get algorithms(): Negotiated | undefined {
+    return this.#negotiated;
+  }
+  /** False while the exchange is parked: the driver stops reading. */
+  get wantsInput(): boolean {
+    return !this.#closed && !this.#kex.parked;
+  }
+  /** Client role only. */
+  get auth(): ClientAuth {
+    if (this.#clientAuth === undefined) throw new SshError('usage', 'a server has no client authentication');
+    return this.#clientAuth;
+  }
+  /** Server role only. */
+  get serverAuth(): ServerAuth {
+    if (this.#serverAuth === undefined) throw new SshError('usage', 'a client has no server authentication');
+    return this.#serverAuth;
+  }
+  /** What signatures of this connection are bound to; throws 'usage' before the first key exchange. */
+  get binding(): { readonly sessionId: Uint8Array; readonly hostKey: Uint8Array } {
+    const { sessionId, hostKeyBlob } = this.#kex;
+    if (sessionId === undefined || hostKeyBlob === undefined) throw new SshError('usage', 'no key exchange yet');
+    return { sessionId, hostKey: hostKeyBlob };
+  }
+  /** Bytes that could leave now. */
+  get hasOutput(): boolean {
+    if (this.#identification !== undefined || this.#outbound.pending > 0) return true;
+    if (this.#closed || this.#kex.gateShut) return false;
+    return this.#control.length > 0 || (this.#authenticated && this.mux.hasOutput);
+  }
+
+  // ---- inputs
+
+  /** Bytes from the peer. `chunk` is borrowed for the call only. */
+  receive(chunk: Uint8Array): void {
+    if (this.#closed) return;
+    this.#lastInput = this.#now;
+    this.#unansweredKeepalives = 0;
+    this.#guarded(() => {
+      let bytes = chunk;
+      if (this.#versionReader !== undefined) {
+        const result = this.#versionReader.read(bytes);
+        if (result === undefined) return;
+        this.#peer = result.version;
+        this.#emit({ type: 'version', version: result.version, preamble: this.#versionReader.preamble });
+        this.#versionReader = undefined;
+        bytes = bytes.subarray(result.used);
+      }
+      this.#inbound.feed(bytes);
+      this.#pump();
+      if (!this.#closed) this.#inbound.settle();
+    });
+  }
+
+  /** The byte stream ended. */
+  endOfInput(cause?: unknown): void {
+    if (this.#closed) return;
+    const phase = this.#peer === undefined ? 'identification' : this.#authenticated ? 'connected' : this.#kex.established ? 'auth' : 'kex';
+    this.#close(new SshError('lost', 'connection closed by the other side', { by: 'peer', detail: { phase }, cause }));
+  }
+
+  /** Tells the time, milliseconds of the epoch of `options.now`. */
+  tick(now: number): void {
+    if (now > this.#now) this.#now = now;
+    if (this.#closed) return;
+    this.#guarded(() => this.#keepalive());
+  }
+
+  #pump(): void {
+    while (!this.#closed && !this.#kex.parked) {
+      const payload = this.#inbound.next();
+      if (payload === undefined) return;
+      this.#dispatch(payload);
+    }
+  }
+
+  #phase(): Phase {
+    if (!this.#kex.established) return 'initial';
+    if (this.#kex.inboundNarrow) return 'rekey';
+    return this.#authenticated ? 'connected' : 'auth';
+  }
+
+  #dispatch(payload: Uint8Array): void {
+    const number = payload[0];
+    if (number === undefined) throw malformed('empty packet');
+    const phase = this.#phase();
+    switch (handlerOf(number, phase, this.role, this.#kex.strict)) {
+      case 'mux':
+        return this.mux.receive(payload, this.#lastSequence());
+      case 'kex':
+        return this.#kex.receive(payload);
+      case 'auth':
+        return (this.#clientAuth ?? this.#serverAuth)!.receive(payload);
+      case 'transport':
+        return this.#transport(number, payload);
+      case 'unknown':
+        return void this.#control.push(Unimplemented.encode({ sequence: this.#lastSequence() }));
+      default:
+        if (phase === 'initial' && this.#kex.strict) {
+          throw new SshError('strict-kex', `strict KEX violation: unexpected packet type ${number}`, { by: 'peer', disconnect: 2 });
+        }
+        throw protocolError(`message ${number} is not legal in the ${phase} phase`);
+    }
+  }
+
+  #lastSequence(): number {
+    return (this.#inbound.sequence - 1) >>> 0;
+  }
+
+  #transport(number: number, payload: Uint8Array): void {
+    switch (number) {
+      case DisconnectMessage.number: {
+        const { reason, description } = DisconnectMessage.decode(payload);
+        const detail = { reason, text: description, phase: this.#authenticated ? 'connected' : this.#kex.established ? 'auth' : 'kex' };
+        const error = new SshError('disconnected', 'the other side disconnected', { by: 'peer', detail });
+        return this.#close(reason === Disconnect.byApplication && this.#authenticated ? undefined : error);
+      }
+      case ExtInfo.number:
+        return this.#extInfo(payload);
+      case Ping.number:
+        return void this.#control.push(Pong.encode({ data: Ping.decode(payload).data.slice() }));
+      case Debug.number:
+        return this.#note(`Remote: ${Debug.decode(payload).message}`);
+      default: // IGNORE, UNIMPLEMENTED, PONG need nothing.
+    }
+  }
+
+  #extInfo(payload: Uint8Array): void {
+    const { count, pairs } = ExtInfo.decode(payload);
+    if (count > limits.extInfoEntries) throw malformed(`EXT_INFO of ${count} entries`);
+    const reader = new Reader(pairs);
+    for (let i = 0; i < count; i++) {
+      const name = reader.text();
+      const value = reader.string();
+      if (this.#clientAuth === undefined) continue;
+      if (name === 'server-sig-algs') {
+        const names = new Reader(new Writer().string(value).finish()).nameList();
+        this.#clientAuth.serverSignatureAlgorithms = names;
+        this.#note(`kex_ext_info_client_parse: server-sig-algs=<${names.join(',')}>`);
+      } else if (name === 'publickey-hostbound@openssh.com') {
+        this.#clientAuth.hostbound = value.length === 1 && value[0] === 0x30;
+      }
+    }
+    reader.end('EXT_INFO');
+  }
+
+  #sendExtInfo(): void {
+    if (this.role !== 'server' || this.#extInfoSent || !this.#kex.peerWantsExtInfo) return;
+    this.#extInfoSent = true;
+    const names = signatureRows.filter((row) => row.default && !row.certificate && row.available(this.crypto)).map((row) => row.name);
+    const pairs = new Writer()
+      .text('server-sig-algs').nameList(names)
+      .text('publickey-hostbound@openssh.com').string(encodeUtf8('0'))
+      .text('ping@openssh.com').string(encodeUtf8('0'))
+      .finish();
+    this.#outbound.send(ExtInfo.encode({ count: 3, pairs }));
+  }
+
+  #loggedIn(): void {
+    this.#authenticated = true;
+    if (this.role === 'server') {
+      // SUCCESS must leave before compression starts.
+      this.#formControl();
+    }
+    if (this.#outAlgorithms?.compression.delayed) this.#outbound.setCompressor(this.#outAlgorithms.compression.compressor!());
+    if (this.#inAlgorithms?.compression.delayed) this.#inbound.setDecompressor(this.#inAlgorithms.compression.decompressor!());
+  }
+
+  #muxEvent(event: MuxEvent): void {
+    if (event.type === 'global-reply' && this.#replyOwners.shift() === 'keepalive') return;
+    this.#emit(event);
+  }
+
+  #keepalive(): void {
+    const { keepalive } = this.#options;
+    if (keepalive === undefined || !this.#authenticated) return;
+    if (this.#now < this.#keepaliveDue(keepalive.interval)) return;
+    if (this.#unansweredKeepalives >= keepalive.count) {
+      throw new SshError('timeout', 'the peer gave no sign of life', {
+        by: 'peer',
+        disconnect: Disconnect.connectionLost,
+        detail: { what: 'keepalive', after: keepalive.interval * (keepalive.count + 1) },
+      });
+    }
+    this.#unansweredKeepalives++;
+    this.#lastKeepalive = this.#now;
+    this.#replyOwners.push('keepalive');
+    this.mux.globalRequest(KEEPALIVE, true, new Uint8Array(0));
+  }
+
+  #keepaliveDue(interval: number): number {
+    return Math.max(this.#lastInput, this.#lastKeepalive) + interval;
+  }
+
+  // ---- commands
+
+  /** The verdict on the host key shown in the 'host-key' event. */
+  answerHostKey(accepted: boolean): void {
+    this.#guarded(() => {
+      this.#kex.answerHostKey(accepted);
+      this.#pump();
+    });
+  }
+
+  globalRequest(request: string, wantReply: boolean, body: Uint8Array): void {
+    if (wantReply) this.#replyOwners.push('outside');
+    this.mux.globalRequest(request, wantReply, body);
+  }
+
+  /** Starts a key exchange, unless one is under way. */
+  rekey(): void {
+    if (!this.#closed && this.#kex.established) this.#kex.start();
+  }
+
+  /** Says goodbye and closes. What was written and not yet formed is lost. */
+  disconnect(reason: number = Disconnect.byApplication, text = ''): void {
+    if (this.#closed) return;
+    this.#sendDisconnect(reason, text);
+    this.#close(undefined);
+  }
+
+  // ---- outputs
+
+  poll(): SessionEvent | undefined {
+    const event = this.#events[this.#eventsAt];
+    if (event === undefined) {
+      this.#events.length = 0;
+      this.#eventsAt = 0;
+      return undefined;
+    }
+    this.#eventsAt++;
+    return event;
+  }
+
+  /** Bytes for the peer (the caller's to keep), or undefined when there is nothing to send now. */
+  takeOutput(): Uint8Array | undefined {
+    if (this.#identification !== undefined) {
+      const line = this.#identification;
+      this.#identification = undefined;
+      const first = this.#outbound.take();
+      if (first === undefined) return line;
+      const both = new Uint8Array(line.length + first.length);
+      both.set(line);
+      both.set(first, line.length);
+      return both;
+    }
+    if (!this.#closed) this.#guarded(() => this.#form());
+    return this.#outbound.take();
+  }
+
+  #form(): void {
+    if (this.#authenticated && this.#kex.idle && this.#rekeyDue()) this.#kex.start();
+    if (this.#kex.gateShut) return;
+    this.#formControl();
+    if (this.#authenticated) this.mux.fill(this.#reserve, this.#commit, this.#full);
+    if (this.#authenticated && this.#kex.idle && this.#rekeyDue()) this.#kex.start();
+  }
+
+  #formControl(): void {
+    for (const payload of this.#control) this.#outbound.send(payload);
+    this.#control.length = 0;
+  }
+
+  /** When `tick` is wanted next, or undefined for never. */
+  deadline(): number | undefined {
+    if (this.#closed || !this.#authenticated) return undefined;
+    const { keepalive } = this.#options;
+    const rekey = this.#policy.deadline();
+    const alive = keepalive === undefined ? undefined : this.#keepaliveDue(keepalive.interval);
+    if (rekey === undefined || alive === undefined) return rekey ?? alive;
+    return Math.min(rekey, alive);
+  }
+
+  // ---- inside
+
+  #rekeyDue(): boolean {
+    return this.#kex.idle && this.#policy.due(this.#inbound, this.#outbound, this.#now);
+  }
+
+  #emit(event: SessionEvent): void {
+    if (this.#events.length - this.#eventsAt >= limits.pendingEvents) {
+      throw new SshError('limit', 'too many events wait to be taken', { by: 'peer', disconnect: Disconnect.byApplication });
+    }
+    this.#events.push(event);
+  }
+
+  #note(text: string): void {
+    if (this.#options.notes === true) this.#emit({ type: 'note', text });
+  }
+
+  /** Runs a step; what goes wrong in it ends the session, with a DISCONNECT when there is a reason number for it. */
+  #guarded(step: () => void): void {
+    try {
+      step();
+    } catch (error) {
+      if (!(error instanceof SshError) || error.code === 'usage') throw error;
+      if (this.#closed) return;
+      if (error.disconnect !== undefined) this.#sendDisconnect(error.disconnect, error.message);
+      this.#close(error);
+    }
+  }
+
+  #sendDisconnect(reason: number, description: string): void {
+    this.#outbound.send(DisconnectMessage.encode({ reason, description, language: new Uint8Array(4) }));
+  }
+
+  #close(error: SshError | undefined): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.mux.lost();
+    this.#control.length = 0;
+    this.#events.push({ type: 'closed', error });
+  }
+}
