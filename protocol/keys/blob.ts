@@ -5,6 +5,7 @@
  * Certificates are not keys: see cert.ts.
  */
 
+import { fromBigInt, modPow, toBigInt } from '../crypto/bignum.ts';
 import type { CryptoProvider, CurveName } from '../crypto/provider.ts';
 import { malformed, SshError } from '../errors.ts';
 import { limits } from '../limits.ts';
@@ -12,7 +13,7 @@ import { Reader } from '../wire/reader.ts';
 import { decodeUtf8 } from '../wire/text.ts';
 import { Writer } from '../wire/writer.ts';
 import { keyFormat, keyUnsupported } from './errors.ts';
-import { bitLength, fromBigInt, modPow, padTo, toBigInt } from './numbers.ts';
+import { bitLength, padTo } from './numbers.ts';
 import type { PublicKey, PublicMaterial, SecretMaterial } from './types.ts';
 
 export const curves: Readonly<

@@ -1,5 +1,6 @@
 /** The ciphers of openssh-key-v1 files (PROTOCOL.key): each over the whole private section at once. */
 
+import { concatBytes } from '@noble/hashes/utils.js';
 import type { CryptoProvider } from '../crypto/provider.ts';
 
 export interface FileCipher {
@@ -47,13 +48,6 @@ const aesCbc = (bits: number): FileCipher => ({
 
 const none = new Uint8Array(0);
 
-const joined = (data: Uint8Array, tag: Uint8Array): Uint8Array => {
-  const out = new Uint8Array(data.length + tag.length);
-  out.set(data);
-  out.set(tag, data.length);
-  return out;
-};
-
 const aesGcm = (bits: number): FileCipher => ({
   name: `aes${bits}-gcm@openssh.com`,
   keyLength: bits / 8,
@@ -63,7 +57,7 @@ const aesGcm = (bits: number): FileCipher => ({
   available: always,
   encrypt(crypto, key, iv, data) {
     const sealed = crypto.aesGcm(key).seal(iv, none, data);
-    return joined(sealed.data, sealed.tag);
+    return concatBytes(sealed.data, sealed.tag);
   },
   decrypt: (crypto, key, iv, data, tag) => crypto.aesGcm(key).open(iv, none, data, tag),
 });
@@ -82,7 +76,7 @@ const chachaPoly: FileCipher = {
   available: always,
   encrypt(crypto, key, _iv, data) {
     const sealed = crypto.chacha20(key.subarray(0, 32)).process(chachaNonce, 1, data);
-    return joined(sealed, chachaTag(crypto, key, sealed));
+    return concatBytes(sealed, chachaTag(crypto, key, sealed));
   },
   decrypt(crypto, key, _iv, data, tag) {
     if (!crypto.equal(chachaTag(crypto, key, data), tag)) return undefined;

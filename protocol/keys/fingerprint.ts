@@ -1,9 +1,9 @@
 /** Fingerprints of key blobs as OpenSSH writes them, and the picture ssh-keygen -lv draws of one. */
 
+import { bytesToHex } from '@noble/hashes/utils.js';
 import type { CryptoProvider } from '../crypto/provider.ts';
 import { encodeBase64 } from './base64.ts';
 import { keyBits } from './blob.ts';
-import { toHex } from './numbers.ts';
 import type { PublicKey } from './types.ts';
 
 export type FingerprintHash = 'sha256' | 'md5';
@@ -13,7 +13,7 @@ export function fingerprint(crypto: CryptoProvider, blob: Uint8Array, hash: Fing
   const digest = crypto.hash(hash).update(blob).digest();
   return hash === 'sha256'
     ? `SHA256:${encodeBase64(digest, { pad: false })}`
-    : `MD5:${toHex(digest).match(/../g)!.join(':')}`;
+    : `MD5:${bytesToHex(digest).match(/../g)!.join(':')}`;
 }
 
 /** The short name ssh-keygen gives a key type. */

@@ -5,6 +5,7 @@
  */
 
 import type { CryptoProvider } from '../crypto/provider.ts';
+import { equalBytes } from '../crypto/random.ts';
 import { malformed, SshError } from '../errors.ts';
 import { limits } from '../limits.ts';
 import { Reader } from '../wire/reader.ts';
@@ -15,7 +16,6 @@ import { bcryptPbkdf } from './bcrypt-pbkdf.ts';
 import { parsePublicBlob } from './blob.ts';
 import { keyFormat, keyUnsupported, passphraseNeeded, readingKey } from './errors.ts';
 import { type FileCipher, fileCiphers } from './file-cipher.ts';
-import { sameBytes } from './numbers.ts';
 import { readPrivateKey, writePrivateKey } from './private-blob.ts';
 import type { PrivateKey, PublicKey } from './types.ts';
 
@@ -38,7 +38,7 @@ interface Envelope {
 
 function readEnvelope(bytes: Uint8Array): Envelope {
   const reader = new Reader(bytes);
-  if (!sameBytes(reader.raw(magic.length), magic)) throw malformed('magic is missing');
+  if (!equalBytes(reader.raw(magic.length), magic)) throw malformed('magic is missing');
   const cipher = decodeUtf8(reader.string(limits.algorithmName));
   const kdf = decodeUtf8(reader.string(limits.algorithmName));
   const kdfOptions = reader.string();
@@ -65,7 +65,7 @@ export function readOpenssh(crypto: CryptoProvider, bytes: Uint8Array, passphras
       throw malformed('check numbers differ');
     }
     const halves = readPrivateKey(crypto, reader);
-    if (!sameBytes(halves.publicKey.blob, publicKey.blob)) throw malformed('public and private part differ');
+    if (!equalBytes(halves.publicKey.blob, publicKey.blob)) throw malformed('public and private part differ');
     const comment = reader.text();
     const padding = reader.rest();
     if (padding.length >= 256 || padding.some((byte, i) => byte !== i + 1)) throw malformed('broken padding');

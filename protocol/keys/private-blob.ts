@@ -4,14 +4,17 @@
  * numbers out.
  */
 
+import { concatBytes } from '@noble/hashes/utils.js';
+import { toBigInt } from '../crypto/bignum.ts';
 import type { CryptoProvider, RsaSecret } from '../crypto/provider.ts';
+import { equalBytes } from '../crypto/random.ts';
 import { malformed } from '../errors.ts';
 import { limits } from '../limits.ts';
 import type { Reader } from '../wire/reader.ts';
 import { decodeUtf8 } from '../wire/text.ts';
 import type { Writer } from '../wire/writer.ts';
 import { checkRsa, curves, encodePublicMaterial, publicFromSecret, readPublicFields } from './blob.ts';
-import { concat, padTo, sameBytes, toBigInt } from './numbers.ts';
+import { padTo } from './numbers.ts';
 import type { PublicKey, SecretMaterial } from './types.ts';
 
 export interface KeyHalves {
@@ -62,7 +65,7 @@ export function writeCertifiedKey(
 function writeSecret(writer: Writer, { material }: PublicKey, secret: SecretMaterial): void {
   switch (secret.kind) {
     case 'ed25519':
-      if (material.kind === 'ed25519') writer.string(concat(secret.seed, material.point));
+      if (material.kind === 'ed25519') writer.string(concatBytes(secret.seed, material.point));
       break;
     case 'ecdsa':
       writer.mpint(secret.secret);
@@ -101,7 +104,7 @@ export function readPrivateFields(crypto: CryptoProvider, type: string, reader: 
 export function readCertifiedFields(crypto: CryptoProvider, publicKey: PublicKey, reader: Reader): KeyHalves {
   const { material } = publicKey;
   if (material.kind === 'ed25519' || material.kind === 'sk-ed25519') {
-    if (!sameBytes(reader.string(32), material.point)) throw malformed('public key is not the certified one');
+    if (!equalBytes(reader.string(32), material.point)) throw malformed('public key is not the certified one');
   }
   if (material.kind === 'sk-ed25519' || material.kind === 'sk-ecdsa') {
     if (reader.text(1024) !== material.application) throw malformed('application is not the certified one');
@@ -155,7 +158,7 @@ export function checkedHalves(crypto: CryptoProvider, publicKey: PublicKey, secr
     const x = toBigInt(secret.x);
     if (x === 0n || x >= toBigInt(secret.q)) throw malformed('secret number out of range');
   }
-  if (secret.kind !== 'sk' && !sameBytes(publicFromSecret(crypto, secret).blob, publicKey.blob)) {
+  if (secret.kind !== 'sk' && !equalBytes(publicFromSecret(crypto, secret).blob, publicKey.blob)) {
     throw malformed('secret and public key do not belong together');
   }
   return { publicKey, secret };

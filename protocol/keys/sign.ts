@@ -6,6 +6,7 @@
  * Keys that live in a token are verified here and sign only through an agent.
  */
 
+import { concatBytes } from '@noble/hashes/utils.js';
 import type { CryptoProvider, CurveName } from '../crypto/provider.ts';
 import { SshError } from '../errors.ts';
 import { limits } from '../limits.ts';
@@ -14,7 +15,7 @@ import { decodeUtf8, encodeUtf8 } from '../wire/text.ts';
 import { Writer } from '../wire/writer.ts';
 import { curves } from './blob.ts';
 import { keyUnsupported } from './errors.ts';
-import { concat, padTo, trimZeros } from './numbers.ts';
+import { padTo, trimZeros } from './numbers.ts';
 import type { PrivateKey, PublicKey } from './types.ts';
 
 export interface SignatureRow {
@@ -158,7 +159,7 @@ export function verify(
     // PROTOCOL.u2f: a token signs hash(application) | flags | counter | hash(data); flags and counter follow in clear.
     const signed =
       material.kind === 'sk-ed25519' || material.kind === 'sk-ecdsa'
-        ? concat(sha256(crypto, encodeUtf8(material.application)), reader.raw(5), sha256(crypto, data))
+        ? concatBytes(sha256(crypto, encodeUtf8(material.application)), reader.raw(5), sha256(crypto, data))
         : data;
     reader.end('signature');
     return verifyRaw(crypto, key, row, signed, signature);
@@ -210,5 +211,5 @@ function verifyEcdsa(
   const r = padTo(reader.mpint(), bytes);
   const s = padTo(reader.mpint(), bytes);
   reader.end('ECDSA signature');
-  return r !== undefined && s !== undefined && crypto.ecdsa(curve).verify(point, data, concat(r, s));
+  return r !== undefined && s !== undefined && crypto.ecdsa(curve).verify(point, data, concatBytes(r, s));
 }
