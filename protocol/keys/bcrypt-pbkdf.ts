@@ -64,13 +64,13 @@ function expand(state: State, key: Int32Array, salt?: Int32Array): void {
   fill(s, state, subkeys & 15, salt);
 }
 
-const noSalt = new Int32Array(16);
+const noSalt: Int32Array = new Int32Array(16);
 
 /**
  * Enciphers the block again and again, each result going into `table` (which may be the table in use). The rounds are
  * written out here, on local numbers: nearly all the time of opening a key is spent in them.
  */
-function fill(table: Int32Array, { p, s, block }: State, saltAt: number, salt = noSalt): void {
+function fill(table: Int32Array, { p, s, block }: State, saltAt: number, salt: Int32Array = noSalt): void {
   let left = block[0]!;
   let right = block[1]!;
   let at = saltAt;
