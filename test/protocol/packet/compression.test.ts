@@ -3,13 +3,13 @@
 import { readFileSync } from 'node:fs';
 import { constants, deflateSync, inflateSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
+import { join, named, pattern } from '../../../fuzz/arbitraries/suites.ts';
 import { nobleCrypto } from '../../../protocol/crypto/noble.ts';
 import { limits } from '../../../protocol/limits.ts';
 import type { Compressor } from '../../../protocol/packet/cipher.ts';
 import { compressionRows } from '../../../protocol/packet/compression.ts';
 import { Inbound } from '../../../protocol/packet/inbound.ts';
 import { Outbound } from '../../../protocol/packet/outbound.ts';
-import { join, named, pattern } from './suites.ts';
 
 const file = JSON.parse(readFileSync(new URL('../../vectors/compression.json', import.meta.url), 'utf8')) as {
   readonly payloads: readonly string[];

@@ -1,6 +1,7 @@
 /** What the receiving direction refuses, what it holds, and what it does with memory. */
 
 import { describe, expect, it } from 'vitest';
+import { join, named, pattern, type Suite } from '../../../fuzz/arbitraries/suites.ts';
 import { nobleCrypto } from '../../../protocol/crypto/noble.ts';
 import { SshError } from '../../../protocol/errors.ts';
 import { limits } from '../../../protocol/limits.ts';
@@ -9,7 +10,6 @@ import { Inbound } from '../../../protocol/packet/inbound.ts';
 import { Outbound } from '../../../protocol/packet/outbound.ts';
 import { plainOpener } from '../../../protocol/packet/plain.ts';
 import { putU32 } from '../../../protocol/wire/writer.ts';
-import { join, named, pattern, type Suite } from './suites.ts';
 
 const crypto = nobleCrypto;
 

@@ -1,13 +1,13 @@
 /** Padding, arenas and counters of the sending direction. */
 
 import { describe, expect, it } from 'vitest';
+import { named, pattern, suites } from '../../../fuzz/arbitraries/suites.ts';
 import { createNobleCrypto } from '../../../protocol/crypto/noble.ts';
 import { limits } from '../../../protocol/limits.ts';
 import { Inbound } from '../../../protocol/packet/inbound.ts';
 import { Outbound } from '../../../protocol/packet/outbound.ts';
 import { getU32 } from '../../../protocol/wire/writer.ts';
 import { nodeCrypto } from '../../../transport/node-crypto.ts';
-import { named, pattern, suites } from './suites.ts';
 
 const crypto = nodeCrypto();
 const usage = expect.objectContaining({ code: 'usage', by: 'local' });

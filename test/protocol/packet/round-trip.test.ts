@@ -1,12 +1,12 @@
 /** Every cipher with every MAC, each provider: what one side sends is what the other gets, however the bytes arrive. */
 
 import { describe, expect, it } from 'vitest';
+import { join, pattern, type Suite, suites } from '../../../fuzz/arbitraries/suites.ts';
 import { nobleCrypto } from '../../../protocol/crypto/noble.ts';
 import type { CryptoProvider } from '../../../protocol/crypto/provider.ts';
 import { Inbound } from '../../../protocol/packet/inbound.ts';
 import { Outbound } from '../../../protocol/packet/outbound.ts';
 import { nodeCrypto } from '../../../transport/node-crypto.ts';
-import { join, pattern, type Suite, suites } from './suites.ts';
 
 const providers: readonly CryptoProvider[] = [nobleCrypto, nodeCrypto()];
 const payloads = [1, 2, 7, 8, 11, 15, 16, 17, 255, 1000].map((length) => pattern(length, length));

@@ -2,6 +2,7 @@
 
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
+import { join } from '../../../fuzz/arbitraries/suites.ts';
 import { createNobleCrypto } from '../../../protocol/crypto/noble.ts';
 import type { CryptoProvider } from '../../../protocol/crypto/provider.ts';
 import { cipherRows } from '../../../protocol/packet/ciphers.ts';
@@ -9,7 +10,6 @@ import { Inbound } from '../../../protocol/packet/inbound.ts';
 import { macRows } from '../../../protocol/packet/macs.ts';
 import { Outbound } from '../../../protocol/packet/outbound.ts';
 import { nodeCrypto } from '../../../transport/node-crypto.ts';
-import { join } from './suites.ts';
 
 interface Stream {
   readonly cipher: string;

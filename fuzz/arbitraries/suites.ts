@@ -1,10 +1,10 @@
 /** Every cipher with every MAC it goes with, as pairs of a sealer and an opener under fixed keys. */
 
-import type { CryptoProvider } from '../../../protocol/crypto/provider.ts';
-import type { CipherRow, MacRow, Opener, Sealer } from '../../../protocol/packet/cipher.ts';
-import { cipherRows } from '../../../protocol/packet/ciphers.ts';
-import { macRows } from '../../../protocol/packet/macs.ts';
-import { plainOpener, plainSealer } from '../../../protocol/packet/plain.ts';
+import type { CryptoProvider } from '../../protocol/crypto/provider.ts';
+import type { CipherRow, MacRow, Opener, Sealer } from '../../protocol/packet/cipher.ts';
+import { cipherRows } from '../../protocol/packet/ciphers.ts';
+import { macRows } from '../../protocol/packet/macs.ts';
+import { plainOpener, plainSealer } from '../../protocol/packet/plain.ts';
 
 export interface Suite {
   readonly name: string;
