@@ -1,0 +1,24 @@
+/** A duplex stream of bytes as the driver sees it: TCP, a child's stdio, a channel of another connection, or memory. */
+
+export interface ByteStreamHandlers {
+  /** `chunk` is borrowed for the call only. */
+  data(chunk: Uint8Array): void;
+  /** `write` is willing again. */
+  drain(): void;
+  /** The other side has ended; nothing more will come. Called once, or `error` is. */
+  end(): void;
+  error(error: unknown): void;
+}
+
+export interface ByteStream {
+  /** Starts reading; called once. */
+  start(handlers: ByteStreamHandlers): void;
+  /** Takes ownership of `chunk`. False: wait for `drain`. */
+  write(chunk: Uint8Array): boolean;
+  pause(): void;
+  resume(): void;
+  /** Sends what was written, then closes. */
+  end(): void;
+  /** Closes at once. */
+  destroy(): void;
+}
