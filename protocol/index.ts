@@ -1,5 +1,31 @@
 /** What the layers above may use of the protocol core. Named exports only. */
 
+// The agent protocol.
+export { type AddConstraints, AgentClient, type AgentEvent, type AgentIdentity } from './agent/client.ts';
+export { SignFlags, sessionBind, sessionBindName } from './agent/messages.ts';
+export { type AgentKey, AgentServer, AgentStore } from './agent/server.ts';
+// The session.
+export { type AlgorithmPreferences, algorithms, defaultAlgorithms, supportedAlgorithms } from './algorithms.ts';
+export { ClientAuth, type ClientAuthEvent, type Prompt } from './auth/client.ts';
+export { type AuthRequest, ServerAuth, type ServerAuthEvent } from './auth/server.ts';
+export { Channel, type ChannelOptions, type ChannelSignal, channelDefaults, STDERR } from './connection/channel.ts';
+export { StreamlocalForward, TcpipForward, TcpipForwardReply } from './connection/globals.ts';
+export { type IncomingOpen, Mux, type MuxEvent } from './connection/mux.ts';
+export { DirectStreamlocal, DirectTcpip, ForwardedStreamlocal, ForwardedTcpip, X11Open } from './connection/opens.ts';
+export {
+  Env,
+  Exec,
+  ExitSignal,
+  ExitStatus,
+  encodeTerminalModes,
+  PtyReq,
+  Signal,
+  Subsystem,
+  type TerminalMode,
+  terminalModes,
+  WindowChange,
+  X11Req,
+} from './connection/requests.ts';
 // Crypto: what a provider on a platform's own crypto is made of.
 export { argon2 } from './crypto/argon2.ts';
 export { fromBigInt, toBigInt } from './crypto/bignum.ts';
@@ -7,6 +33,7 @@ export { usableDsa } from './crypto/dsa.ts';
 export { checkGroup, checkPublic, privateExponent, publicNumber } from './crypto/ffdh.ts';
 export { type ModpGroup, modpGroups } from './crypto/groups.ts';
 export { createMlkem768 } from './crypto/mlkem768.ts';
+export { nobleCrypto } from './crypto/noble.ts';
 export { poly1305 } from './crypto/poly1305.ts';
 export type {
   Aead,
@@ -33,75 +60,10 @@ export { crtExponents, padSignature, usableRsa } from './crypto/rsa.ts';
 export { createSntrup761 } from './crypto/sntrup761.ts';
 export { type Umac, umac } from './crypto/umac.ts';
 export { Disconnect, type ErrorCode, SshError, type SshErrorOptions } from './errors.ts';
-export { limits } from './limits.ts';
-
-// The session.
-export {
-  type AlgorithmPreferences,
-  algorithms,
-  defaultAlgorithms,
-  supportedAlgorithms,
-} from './algorithms.ts';
-export { ClientAuth, type ClientAuthEvent, type Prompt } from './auth/client.ts';
-export { type AuthRequest, ServerAuth, type ServerAuthEvent } from './auth/server.ts';
-export { Channel, type ChannelOptions, type ChannelSignal, channelDefaults, STDERR } from './connection/channel.ts';
-export { StreamlocalForward, TcpipForward, TcpipForwardReply } from './connection/globals.ts';
-export { type IncomingOpen, Mux, type MuxEvent } from './connection/mux.ts';
-export { DirectStreamlocal, DirectTcpip, ForwardedStreamlocal, ForwardedTcpip, X11Open } from './connection/opens.ts';
-export {
-  Env,
-  Exec,
-  ExitSignal,
-  ExitStatus,
-  encodeTerminalModes,
-  PtyReq,
-  Signal,
-  Subsystem,
-  type TerminalMode,
-  terminalModes,
-  WindowChange,
-  X11Req,
-} from './connection/requests.ts';
-export { nobleCrypto } from './crypto/noble.ts';
 export type { HostKeySigner } from './kex/machine.ts';
 export type { RekeyLimits } from './kex/policy.ts';
-export { OpenFailure } from './messages/connection.ts';
-export type { DirectionAlgorithms, Negotiated, Role } from './negotiate.ts';
-export { Session, type SessionEvent, type SessionOptions } from './session.ts';
-export type { PeerVersion } from './version.ts';
-export { Reader } from './wire/reader.ts';
-export { decodeUtf8, encodeUtf8 } from './wire/text.ts';
-export { Writer } from './wire/writer.ts';
-
-// Keys.
-export { keyBits, parsePublicBlob } from './keys/blob.ts';
-export {
-  type CertificateCheck,
-  type CertificateFault,
-  type CertificateVerdict,
-  checkCertificate,
-  isCertificateType,
-  parseCertificate,
-} from './keys/cert.ts';
-export { type FingerprintHash, fingerprint, keyTypeLabel, randomart } from './keys/fingerprint.ts';
-export { generateKey, type GenerateType } from './keys/generate.ts';
-export type { HostKey } from './keys/host-key.ts';
-export { formatPrivateKey, type FormatPrivateKeyOptions } from './keys/openssh.ts';
-export { type ParsePrivateKeyOptions, parsePrivateKey, peekPublicKey } from './keys/parse.ts';
-export { formatPublicKeyLine, type PublicKeyLine, parsePublicKeyFile, parsePublicKeyLine } from './keys/public-line.ts';
-export { type SignatureRow, sign, signatureAlgorithmsFor, signatureRow, signatureRows, verify } from './keys/sign.ts';
-export type { Certificate, PrivateKey, PublicKey, PublicMaterial, SecretMaterial } from './keys/types.ts';
-
-// The agent protocol.
-export { type AddConstraints, AgentClient, type AgentEvent, type AgentIdentity } from './agent/client.ts';
-export { SignFlags } from './agent/messages.ts';
-export { AgentServer, AgentStore } from './agent/server.ts';
-
-// Keys and agents.
-export { type AddConstraints, AgentClient, type AgentEvent, type AgentIdentity } from './agent/client.ts';
-export { SignFlags, sessionBind, sessionBindName } from './agent/messages.ts';
-export { type AgentKey, AgentServer, AgentStore } from './agent/server.ts';
 export { decodeBase64, encodeBase64 } from './keys/base64.ts';
+// Keys.
 export { encodePublicMaterial, keyBits, parsePublicBlob, publicFromSecret } from './keys/blob.ts';
 export {
   type CertificateCheck,
@@ -113,6 +75,7 @@ export {
 } from './keys/cert.ts';
 export { type FingerprintHash, fingerprint, keyTypeLabel, randomart } from './keys/fingerprint.ts';
 export { type GenerateType, generateKey } from './keys/generate.ts';
+export type { HostKey } from './keys/host-key.ts';
 export { type FormatPrivateKeyOptions, formatPrivateKey } from './keys/openssh.ts';
 export { type ParsePrivateKeyOptions, parsePrivateKey, peekPublicKey } from './keys/parse.ts';
 export {
@@ -126,3 +89,24 @@ export {
 } from './keys/public-line.ts';
 export { type SignatureRow, sign, signatureAlgorithmsFor, signatureRow, signatureRows, verify } from './keys/sign.ts';
 export type { Certificate, PrivateKey, PublicKey, PublicMaterial, SecretMaterial } from './keys/types.ts';
+export { limits } from './limits.ts';
+export { OpenFailure } from './messages/connection.ts';
+export type { DirectionAlgorithms, Negotiated, Role } from './negotiate.ts';
+export { Session, type SessionEvent, type SessionOptions } from './session.ts';
+export { type FileKind, fileKind, fileTypes, type SftpAttrs } from './sftp/attrs.ts';
+export { SftpClient, type SftpClientOptions, type SftpLimits } from './sftp/client.ts';
+export type {
+  AnsweredExtension,
+  ExtensionName,
+  ExtensionReply,
+  ExtensionRequest,
+  VolumeStatus,
+} from './sftp/extensions.ts';
+export { type NameEntry, openFlags, sftpStatus } from './sftp/messages.ts';
+export { decodeName, encodeName, isByteName } from './sftp/names.ts';
+export { type SftpReply, statusName } from './sftp/replies.ts';
+export { type SftpRequest, SftpServer, type SftpServerOptions } from './sftp/server.ts';
+export type { PeerVersion } from './version.ts';
+export { Reader } from './wire/reader.ts';
+export { decodeUtf8, encodeUtf8 } from './wire/text.ts';
+export { Writer } from './wire/writer.ts';

@@ -10,6 +10,7 @@ import {
   argon2,
   type CryptoProvider,
   createMlkem768,
+  createSntrup761,
   type HashName,
   modpGroups,
   poly1305,
@@ -117,6 +118,6 @@ export function nodeCrypto(base?: CryptoProvider): CryptoProvider {
   if (base !== undefined) return { ...base, ...found, name: `node+${base.name}`, overrides };
   const missing = Object.keys(rows).filter((name) => !overrides.includes(name) && !optional.includes(name));
   if (missing.length > 0) throw new SshError('unsupported', 'node:crypto is incomplete here', { detail: { missing } });
-  const kem = { mlkem768: createMlkem768(random) };
+  const kem = { mlkem768: createMlkem768(random), sntrup761: createSntrup761(found as Rows) };
   return { ...(found as Rows), poly1305, argon2, kem, name: 'node', overrides };
 }

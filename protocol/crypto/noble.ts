@@ -15,6 +15,7 @@ import { poly1305 } from './poly1305.ts';
 import type { CryptoProvider } from './provider.ts';
 import { equalBytes, platformRandom, type Random } from './random.ts';
 import { createRsa } from './rsa.ts';
+import { createSntrup761 } from './sntrup761.ts';
 
 export function createNobleCrypto(options: { readonly random?: Random } = {}): CryptoProvider {
   const random = options.random ?? platformRandom;
@@ -32,7 +33,7 @@ export function createNobleCrypto(options: { readonly random?: Random } = {}): C
     x25519: createX25519(random),
     ecdh: createEcdh(random),
     ffdh: createFfdh(random),
-    kem: { mlkem768: createMlkem768(random) },
+    kem: { mlkem768: createMlkem768(random), sntrup761: createSntrup761(basics) },
     ed25519,
     ecdsa: createEcdsa(random),
     rsa: createRsa(basics),
