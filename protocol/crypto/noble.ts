@@ -16,6 +16,7 @@ import type { CryptoProvider } from './provider.ts';
 import { equalBytes, platformRandom, type Random } from './random.ts';
 import { createRsa } from './rsa.ts';
 import { createSntrup761 } from './sntrup761.ts';
+import { tripleDesCbc } from './triple-des.ts';
 
 export function createNobleCrypto(options: { readonly random?: Random } = {}): CryptoProvider {
   const random = options.random ?? platformRandom;
@@ -27,6 +28,7 @@ export function createNobleCrypto(options: { readonly random?: Random } = {}): C
     aesCtr,
     aesCbc,
     aesGcm,
+    tripleDesCbc,
     aesBlock,
     chacha20,
     poly1305,
