@@ -1,0 +1,120 @@
+/**
+ * From the options of a run to its one renderer: mode, files, status line and summary, on the two streams.
+ *
+ * It asks the streams what they are (terminal, pipe, the same place) so that no mode has to.
+ */
+
+import type { Writable } from 'node:stream';
+import type { FleetClock, FleetOutcome, HostEvent } from '../../client/index.ts';
+import { type ColorChoice, neutralise, wantsColor } from '../terminal.ts';
+import { FilesRenderer } from './files.ts';
+import { GatherRenderer } from './gather.ts';
+import { type CollectOptions, GroupRenderer } from './group.ts';
+import { JsonEvents, type JsonOptions, JsonResults } from './json.ts';
+import { Output, samePlace } from './output.ts';
+import { combine, type Renderer, type RenderHost } from './renderer.ts';
+import { SpillStore } from './spill.ts';
+import { StatusLine } from './status.ts';
+import { type Look, StreamRenderer } from './stream.ts';
+import { SummaryRenderer } from './summary.ts';
+
+export type { Renderer, RenderHost } from './renderer.ts';
+export { classLabel } from './renderer.ts';
+
+/** `none` shows no remote output: files alone. */
+export type OutputMode = 'stream' | 'group' | 'gather' | 'json' | 'json-result' | 'none';
+
+/** What is asked of process.stdout and process.stderr. */
+export type OutStream = Writable & { readonly isTTY?: boolean; readonly columns?: number; readonly fd?: number };
+
+export interface RenderOptions {
+  readonly hosts: readonly RenderHost[];
+  /** Default: `none` with an output directory, else `stream`. */
+  readonly mode?: OutputMode | undefined;
+  readonly outputDir?: string | undefined;
+  /** Named in the headers of the files. */
+  readonly command: string;
+  /** Remote output and nothing of ours: no status line, no summary. */
+  readonly quiet?: boolean | undefined;
+  /** Default true; false: no host names in front of lines and above blocks. */
+  readonly prefix?: boolean | undefined;
+  readonly color?: ColorChoice | undefined;
+  readonly stdout: OutStream;
+  readonly stderr: OutStream;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly clock: FleetClock;
+  /** Wall clock in milliseconds. */
+  readonly now: () => number;
+  /** The reader of stdout or stderr went away: the run has no more purpose. */
+  readonly onClosed?: (() => void) | undefined;
+  /** Memory for waiting output. */
+  readonly spillBudget?: number | undefined;
+}
+
+export interface Rendering extends Renderer {
+  /** A message of ours on stderr, whole lines, in order with everything else. */
+  message(text: string): void;
+}
+
+export function createRenderer(options: RenderOptions): Rendering {
+  const { hosts, stdout, stderr, clock, now } = options;
+  const mode = options.mode ?? (options.outputDir === undefined ? 'stream' : 'none');
+  const isJson = mode === 'json' || mode === 'json-result';
+  const store = new SpillStore(options.spillBudget);
+  const watched = stdout.isTTY === true && stderr.isTTY === true && !options.quiet && !isJson;
+  const status = watched
+    ? new StatusLine({ hosts, write: (text) => void stderr.write(text), columns: () => stderr.columns ?? 80, clock })
+    : undefined;
+  const aside = { onClosed: options.onClosed, before: () => status?.hide(), after: () => status?.drawSoon() };
+  const out = new Output(stdout, aside);
+  const shared =
+    stdout === stderr || (stdout.fd !== undefined && stderr.fd !== undefined && samePlace(stdout.fd, stderr.fd));
+  const err = shared ? out : new Output(stderr, aside);
+  const looks = { stdout: lookOf(stdout, options), stderr: lookOf(stderr, options) };
+  const parts: Renderer[] = [];
+  if (options.outputDir !== undefined) {
+    parts.push(new FilesRenderer({ dir: options.outputDir, hosts, command: options.command, now }));
+  }
+  const view = modeRenderer(mode, { hosts, store, out, err, looks, prefix: options.prefix ?? true, now });
+  if (view) parts.push(view);
+  if (status) parts.push(status);
+  if (!options.quiet && !isJson) parts.push(new SummaryRenderer({ hosts, err, color: looks.stderr.color }));
+  const all = combine(parts);
+  return {
+    event: (event: HostEvent) => all.event(event),
+    async end(outcome: FleetOutcome): Promise<void> {
+      try {
+        await all.end(outcome);
+        await out.end();
+        if (err !== out) await err.end();
+      } finally {
+        store.close();
+      }
+    },
+    message: (text) => err.writeText(neutralise(text)),
+  };
+}
+
+function modeRenderer(mode: OutputMode, options: CollectOptions & JsonOptions): Renderer | undefined {
+  switch (mode) {
+    case 'stream':
+      return new StreamRenderer(options);
+    case 'group':
+      return new GroupRenderer(options);
+    case 'gather':
+      return new GatherRenderer(options);
+    case 'json':
+      return new JsonEvents(options);
+    case 'json-result':
+      return new JsonResults(options);
+    case 'none':
+      return undefined;
+  }
+}
+
+function lookOf(stream: OutStream, { stdout, color = 'auto', env }: RenderOptions): Look {
+  const harmless = stream.isTTY === true;
+  // Into a pipe or file the rule is `host: line` on both streams, colour only when it was asked for.
+  const live = harmless && stdout.isTTY === true;
+  return { harmless, live, color: wantsColor(color, live, env) };
+}

@@ -1,0 +1,191 @@
+/**
+ * `--json`: NDJSON, one object per event; `--json=result`: one object per host, its whole output included.
+ *
+ * Every object carries `v`, raised when a field changes its meaning. Output that is UTF-8 stands under `text`
+ * (`stdout`, `stderr`), anything else under `base64` (`stdoutBase64`, `stderrBase64`): no byte is lost.
+ */
+
+import { isUtf8 } from 'node:buffer';
+import type { FleetOutcome, HostEvent, HostResult, OutputStream } from '../../client/index.ts';
+import { Lines } from './lines.ts';
+import type { Output } from './output.ts';
+import type { Renderer, RenderHost } from './renderer.ts';
+import { SpillBuffer, type SpillStore } from './spill.ts';
+
+export const JSON_VERSION = 1;
+
+export interface JsonOptions {
+  readonly hosts: readonly RenderHost[];
+  readonly store: SpillStore;
+  readonly out: Output;
+  /** Wall clock in milliseconds, for the time stamps. */
+  readonly now: () => number;
+}
+
+const resultFields = ({ error, ...rest }: HostResult): object => ({
+  ...rest,
+  ms: Math.round(rest.ms),
+  phases: Object.fromEntries(Object.entries(rest.phases).map(([phase, ms]) => [phase, Math.round(ms)])),
+  ...(error && { error: { code: error.code, message: error.message } }),
+});
+
+const summaryOf = (outcome: FleetOutcome): object => {
+  const classes: Record<string, number> = {};
+  for (const { class: end } of outcome.results) classes[end] = (classes[end] ?? 0) + 1;
+  const { stopped, ms } = outcome;
+  return { hosts: outcome.results.length, classes, ...(stopped && { stopped }), ms: Math.round(ms) };
+};
+
+/** JSON leaves DEL, C1 and bidi controls as they are; escaped they mean the same and no terminal obeys them. */
+const jsonOf = (value: unknown): string =>
+  JSON.stringify(value).replace(
+    /[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g,
+    (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
+
+/** Text as the inside of a JSON string. */
+const escaped = (text: string): string => jsonOf(text).slice(1, -1);
+
+function isUtf8Throughout(buffer: SpillBuffer): boolean {
+  const decoder = new TextDecoder('utf-8', { fatal: true });
+  try {
+    for (const part of buffer.parts()) decoder.decode(part, { stream: true });
+    decoder.decode();
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** `"text":"..."` or `"base64":"..."` in pieces; the buffer is empty afterwards. */
+function* field(textName: string, base64Name: string, buffer: SpillBuffer): Generator<Uint8Array> {
+  if (isUtf8Throughout(buffer)) {
+    const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
+    yield Buffer.from(`"${textName}":"`);
+    for (const part of buffer.drain()) yield Buffer.from(escaped(decoder.decode(part, { stream: true })));
+  } else {
+    yield Buffer.from(`"${base64Name}":"`);
+    let rest: Uint8Array = new Uint8Array(0);
+    for (const part of buffer.drain()) {
+      const bytes = Buffer.concat([rest, part]);
+      const whole = bytes.length - (bytes.length % 3); // base64 can be cut only there
+      yield Buffer.from(bytes.toString('base64', 0, whole));
+      rest = bytes.subarray(whole);
+    }
+    yield Buffer.from(Buffer.from(rest).toString('base64'));
+  }
+  yield Buffer.from('"');
+}
+
+export class JsonEvents implements Renderer {
+  private readonly options: JsonOptions;
+  private readonly lines = new Map<number, Record<OutputStream, Lines>>();
+
+  constructor(options: JsonOptions) {
+    this.options = options;
+    this.say({ type: 'start', hosts: options.hosts.length });
+  }
+
+  event(event: HostEvent): void | Promise<void> {
+    const host = this.options.hosts[event.host]!.name;
+    switch (event.type) {
+      case 'state':
+        this.say({ type: 'state', host, phase: event.phase, attempt: event.attempt });
+        break;
+      case 'retry': {
+        const { attempt, class: end, error } = event;
+        const delay = Math.round(event.delay);
+        this.say({
+          type: 'retry',
+          host,
+          attempt,
+          delay,
+          class: end,
+          error: { code: error.code, message: error.message },
+        });
+        break;
+      }
+      case 'output':
+        this.linesOf(event.host)[event.stream].push(event.data, this.taker(host, event.stream));
+        break;
+      case 'result': {
+        const lines = this.lines.get(event.host);
+        this.lines.delete(event.host);
+        for (const stream of ['stdout', 'stderr'] as const) lines?.[stream].end(this.taker(host, stream));
+        this.say({ type: 'result', host, ...resultFields(event.result) });
+      }
+    }
+    return this.options.out.ready();
+  }
+
+  end(outcome: FleetOutcome): void {
+    this.say({ type: 'summary', ...summaryOf(outcome) });
+  }
+
+  private say(fields: object): void {
+    const time = new Date(this.options.now()).toISOString();
+    this.options.out.writeText(`${jsonOf({ v: JSON_VERSION, time, ...fields })}\n`);
+  }
+
+  private linesOf(host: number): Record<OutputStream, Lines> {
+    let lines = this.lines.get(host);
+    if (!lines) {
+      lines = { stdout: new Lines(this.options.store), stderr: new Lines(this.options.store) };
+      this.lines.set(host, lines);
+    }
+    return lines;
+  }
+
+  /** One event a line; `newline` is there only when it is missing. */
+  private taker(host: string, stream: OutputStream) {
+    return (line: Uint8Array | SpillBuffer, ended: boolean): void => {
+      const open = { type: 'output', host, stream, ...(!ended && { newline: false }) };
+      if (line instanceof Uint8Array) {
+        const bytes = Buffer.from(line.buffer, line.byteOffset, line.length);
+        this.say({ ...open, ...(isUtf8(bytes) ? { text: bytes.toString() } : { base64: bytes.toString('base64') }) });
+        return;
+      }
+      const time = new Date(this.options.now()).toISOString();
+      const { out } = this.options;
+      out.writeText(`${jsonOf({ v: JSON_VERSION, time, ...open }).slice(0, -1)},`);
+      out.writeAll(field('text', 'base64', line));
+      out.writeText('}\n');
+    };
+  }
+}
+
+export class JsonResults implements Renderer {
+  private readonly options: JsonOptions;
+  private readonly outputs = new Map<number, Record<OutputStream, SpillBuffer>>();
+
+  constructor(options: JsonOptions) {
+    this.options = options;
+  }
+
+  event(event: HostEvent): void | Promise<void> {
+    if (event.type === 'output') {
+      let output = this.outputs.get(event.host);
+      if (!output) {
+        const { store } = this.options;
+        output = { stdout: new SpillBuffer(store), stderr: new SpillBuffer(store) };
+        this.outputs.set(event.host, output);
+      }
+      output[event.stream].push(event.data);
+      return;
+    }
+    if (event.type !== 'result') return;
+    const { hosts, store, out } = this.options;
+    const output = this.outputs.get(event.host);
+    this.outputs.delete(event.host);
+    const { name: host } = hosts[event.host]!;
+    const fields = { v: JSON_VERSION, type: 'result', host, ...resultFields(event.result) };
+    out.writeText(`${jsonOf(fields).slice(0, -1)},`);
+    out.writeAll(field('stdout', 'stdoutBase64', output?.stdout ?? new SpillBuffer(store)));
+    out.writeText(',');
+    out.writeAll(field('stderr', 'stderrBase64', output?.stderr ?? new SpillBuffer(store)));
+    out.writeText('}\n');
+    return out.ready();
+  }
+
+  end(): void {}
+}
