@@ -1,0 +1,67 @@
+/** What a configuration file says, checked and expanded. Made by schema.ts and backendai.ts, read by hosts/select.ts. */
+
+import type { HostSpec } from '../hosts/spec.ts';
+import type { Setting } from '../options/settings.ts';
+
+export const interactiveColors = [
+  'black',
+  'red',
+  'green',
+  'yellow',
+  'blue',
+  'magenta',
+  'cyan',
+  'white',
+  'bright_black',
+  'bright_red',
+  'bright_green',
+  'bright_yellow',
+  'bright_blue',
+  'bright_magenta',
+  'bright_cyan',
+  'bright_white',
+] as const;
+export type InteractiveColor = (typeof interactiveColors)[number];
+
+export interface InteractiveSettings {
+  readonly default_mode?: 'single_node' | 'multiplex';
+  readonly prompt_format?: string;
+  readonly history_file?: string;
+  readonly show_timestamps?: boolean;
+  readonly work_dir?: string;
+  readonly broadcast_prefix?: string;
+  readonly node_switch_prefix?: string;
+  readonly colors?: Readonly<Record<string, InteractiveColor>>;
+  readonly keybindings?: Readonly<Partial<Record<'switch_node' | 'broadcast_toggle' | 'quit', string>>>;
+}
+
+/** Settings that are not keywords of ssh_config: they belong to the run. */
+export interface RunDefaults {
+  readonly parallel?: number;
+  /** Seconds; 0 is no limit. */
+  readonly timeout?: number;
+}
+
+export interface NodeEntry extends HostSpec {
+  readonly settings: readonly Setting[];
+}
+
+export interface ClusterEntry extends RunDefaults {
+  readonly name: string;
+  readonly nodes: readonly NodeEntry[];
+  readonly settings: readonly Setting[];
+  readonly interactive: InteractiveSettings;
+  /** The host whose exit status `--exit main` takes. */
+  readonly main?: string;
+}
+
+export interface Config extends RunDefaults {
+  /** The file it came from; undefined when there is none. */
+  readonly file: string | undefined;
+  /** `defaults`, as keywords. */
+  readonly settings: readonly Setting[];
+  readonly clusters: ReadonlyMap<string, ClusterEntry>;
+  readonly interactive: InteractiveSettings;
+  /** What to say at -v: files passed over, and why. */
+  readonly notes: readonly string[];
+}

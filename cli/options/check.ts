@@ -1,0 +1,119 @@
+/**
+ * The cluster grammar's validation, by yargs: types, choices, conflicts, subcommands and their words, from the same table.
+ * It sees canonical tokens only (argv.ts), so none of yargs' own ideas about letters, negation or numbers apply. Loaded
+ * only for the cluster grammar and for its help.
+ */
+
+import yargs, { type Argv, type Options } from 'yargs';
+import { type OptionRow, options, subcommands } from '../options.ts';
+import { nearest, usageError } from './usage.ts';
+import { parseCount, parseSeconds, parseThreshold } from './values.ts';
+
+export type CheckedValue = string | number | boolean | readonly string[] | object | undefined;
+export type Checked = Readonly<Record<string, CheckedValue>>;
+
+const parserConfiguration = {
+  'boolean-negation': false,
+  'camel-case-expansion': false,
+  'dot-notation': false,
+  'duplicate-arguments-array': true,
+  'greedy-arrays': false,
+  'parse-numbers': false,
+  'parse-positional-numbers': false,
+  'short-option-groups': false,
+  'unknown-options-as-args': false,
+} as const;
+
+const conflicts: readonly (readonly [string, string])[] = [
+  ['group', 'gather'],
+  ['group', 'json'],
+  ['gather', 'json'],
+  ['quiet', 'group'],
+  ['quiet', 'gather'],
+  ['quiet', 'json'],
+  ['single-node', 'multiplex'],
+];
+
+const converters = {
+  count: [parseCount, 'a whole number'],
+  seconds: [parseSeconds, 'a number of seconds, or a time such as 1m30s'],
+  threshold: [parseThreshold, 'a number or a percentage'],
+} as const;
+
+const converter = (row: OptionRow): ((value: string) => CheckedValue) | undefined => {
+  const { kind } = row;
+  if (kind !== 'count' && kind !== 'seconds' && kind !== 'threshold') return undefined;
+  const [convert, what] = converters[kind];
+  return (text) => {
+    const converted = convert(text);
+    if (converted === undefined) throw usageError('cluster', `--${row.id} is ${what}, not '${text}'`);
+    return converted;
+  };
+};
+
+const yargsOption = (row: OptionRow): Options => {
+  const option: Options = { group: row.group, description: row.help, hidden: row.hidden ?? false };
+  if (row.argument === undefined) return { ...option, type: row.repeatable ? 'count' : 'boolean' };
+  if (row.repeatable) return { ...option, type: 'string', array: true };
+  const coerce = converter(row);
+  return { ...option, type: 'string', ...(row.choices && { choices: row.choices }), ...(coerce && { coerce }) };
+};
+
+/** yargs' own words for a wrong choice take three lines and know no better one. */
+const choiceError = (message: string): Error | undefined => {
+  const [, id = '', value = ''] = /Argument: ([\w-]+), Given: "(.*)", Choices/s.exec(message) ?? [];
+  const row = options.find((candidate) => candidate.id === id);
+  if (row?.choices === undefined) return undefined;
+  return usageError(
+    'cluster',
+    `--${id} is one of ${row.choices.join(', ')}, not '${value}'`,
+    suggest(value, row.choices),
+  );
+};
+
+const suggest = (typed: string, known: Iterable<string>): { suggestion?: string } => {
+  const suggestion = nearest(typed, known);
+  return suggestion === undefined ? {} : { suggestion };
+};
+
+/** The parser with every option; the caller adds what it wants from it. */
+export const createParser = (argv: readonly string[]): Argv => {
+  const parser = yargs([...argv])
+    .scriptName('bssh')
+    .exitProcess(false)
+    .parserConfiguration(parserConfiguration)
+    .help(false)
+    .version(false)
+    .showHelpOnFail(false)
+    .locale('en');
+  for (const row of options) parser.option(row.id, yargsOption(row));
+  return parser;
+};
+
+const checkSubcommand = (subcommand: string | undefined, words: readonly string[], values: Checked): void => {
+  for (const row of options) {
+    if (row.subcommands === undefined || !values[row.id] || row.subcommands.includes(subcommand ?? '')) continue;
+    throw usageError('cluster', `--${row.id} belongs to ${row.subcommands.join(' and ')}`);
+  }
+  const row = subcommands.find(({ name }) => name === subcommand);
+  if (row === undefined || (words.length >= row.minWords && words.length <= row.maxWords)) return;
+  const form = `bssh [options] ${row.name} ${row.positionals}`.trimEnd();
+  throw usageError('cluster', `${words.length < row.minWords ? 'too few' : 'too many'} words: ${form}`);
+};
+
+/** Validates canonical tokens and gives their values by id. */
+export const checkCluster = (
+  tokens: readonly string[],
+  subcommand: string | undefined,
+  words: readonly string[],
+): Checked => {
+  const parser = createParser(tokens).strictOptions();
+  for (const [one, other] of conflicts) parser.conflicts(one, other);
+  parser.fail((message, error) => {
+    if (error !== undefined && error !== null) throw error;
+    throw choiceError(message) ?? usageError('cluster', message);
+  });
+  const values = parser.parseSync() as unknown as Checked;
+  checkSubcommand(subcommand, words, values);
+  return values;
+};

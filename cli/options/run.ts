@@ -1,0 +1,72 @@
+/** The options of a run on many hosts, from the validated values: what is not given stays undefined or has its default. */
+
+import type { Checked } from './check.ts';
+import type { Invocation } from './settings.ts';
+import type { Threshold } from './values.ts';
+
+export type OutputMode = 'stream' | 'group' | 'gather' | 'json' | 'json-result' | 'quiet';
+export type ExitRule = 'worst' | 'main' | 'first' | 'max' | 'any' | 'all';
+
+export interface RunOptions {
+  /** As flagged; the effective ones are the selection's, which knows the configuration. */
+  readonly parallel: number | undefined;
+  readonly timeout: number | undefined;
+  /** Connections being set up at a time; 0 is no limit. */
+  readonly handshakes: number | undefined;
+  readonly failFast: boolean;
+  readonly maxFailures: Threshold | undefined;
+  readonly retries: number;
+  readonly stdin: boolean;
+  readonly exit: ExitRule;
+  readonly dryRun: boolean;
+  readonly recursive: boolean;
+  readonly output: OutputMode;
+  readonly outputDir: string | undefined;
+  readonly color: 'auto' | 'always' | 'never';
+  readonly prefix: boolean;
+  readonly interactive: {
+    readonly mode: 'single_node' | 'multiplex' | undefined;
+    readonly promptFormat: string | undefined;
+    readonly historyFile: string | undefined;
+    readonly workDir: string | undefined;
+  };
+}
+
+const outputMode = (values: Checked): OutputMode => {
+  if (values.json !== undefined) return values.json === 'result' ? 'json-result' : 'json';
+  if (values.group) return 'group';
+  if (values.gather) return 'gather';
+  return values.quiet ? 'quiet' : 'stream';
+};
+
+export const runOptions = (values: Checked, invocation: Invocation): RunOptions => {
+  const text = (id: string): string | undefined => values[id] as string | undefined;
+  const number = (id: string): number | undefined => values[id] as number | undefined;
+  const flag = (id: string): boolean => values[id] === true;
+  let mode: 'single_node' | 'multiplex' | undefined;
+  if (flag('single-node')) mode = 'single_node';
+  else if (flag('multiplex')) mode = 'multiplex';
+  return {
+    parallel: number('parallel'),
+    timeout: number('timeout'),
+    handshakes: number('handshakes'),
+    failFast: flag('fail-fast'),
+    maxFailures: values['max-failures'] as Threshold | undefined,
+    retries: number('retries') ?? 0,
+    stdin: flag('stdin'),
+    exit: (text('exit') ?? 'worst') as ExitRule,
+    // -G prints the settings and stops
+    dryRun: flag('dry-run') || invocation.dump,
+    recursive: flag('recursive'),
+    output: outputMode(values),
+    outputDir: text('output-dir'),
+    color: (text('color') ?? 'auto') as RunOptions['color'],
+    prefix: !flag('no-prefix'),
+    interactive: {
+      mode,
+      promptFormat: text('prompt-format'),
+      historyFile: text('history-file'),
+      workDir: text('work-dir'),
+    },
+  };
+};

@@ -1,0 +1,36 @@
+/** Numbers as people type them: counts, seconds, thresholds. Undefined is "not one". */
+
+/** Far beyond every real count, small enough to stay exact. */
+const largestCount = 1_000_000_000;
+
+export const parseCount = (text: string): number | undefined => {
+  const value = /^\d+$/.test(text.trim()) ? Number(text) : Number.NaN;
+  return value <= largestCount ? value : undefined;
+};
+
+const unitSeconds: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600, d: 86_400, w: 604_800 };
+
+/** `90`, `1.5`, `1m30s` (sshd_config(5), "TIME FORMATS"). */
+export const parseSeconds = (text: string): number | undefined => {
+  const trimmed = text.trim().toLowerCase();
+  let total = Number.NaN;
+  if (/^\d+(\.\d+)?$/.test(trimmed)) total = Number(trimmed);
+  else if (/^(\d+[smhdw])+$/.test(trimmed)) {
+    total = 0;
+    for (const [, digits, unit] of trimmed.matchAll(/(\d+)([smhdw])/g)) {
+      total += Number(digits) * (unitSeconds[unit as string] as number);
+    }
+  }
+  return total <= largestCount ? total : undefined;
+};
+
+export type Threshold = { readonly count: number } | { readonly percent: number };
+
+export const parseThreshold = (text: string): Threshold | undefined => {
+  if (!text.trim().endsWith('%')) {
+    const count = parseCount(text);
+    return count === undefined ? undefined : { count };
+  }
+  const percent = parseCount(text.trim().slice(0, -1));
+  return percent === undefined || percent > 100 ? undefined : { percent };
+};
