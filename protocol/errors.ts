@@ -43,6 +43,7 @@ export type ErrorCode =
   | 'agent' // the agent failed or refused
   | 'sftp' // an SFTP status; detail: { status, text }
   // local
+  | 'file' // a local file could not be read or written; detail: { path, errno }
   | 'config' // a file of ours is wrong; detail: { file, line }
   | 'unsupported' // cannot be done here
   | 'usage'; // called wrongly

@@ -138,23 +138,25 @@ export class SftpClient {
     return this.#ask('open', { path: checked(path), flags, attrs }, { expects: 'handle', path });
   }
 
-  close(handle: Uint8Array): number {
-    return this.#ask('close', { handle }, { expects: 'status' });
+  close(handle: Uint8Array, path?: string): number {
+    return this.#ask('close', { handle }, { expects: 'status', path });
   }
 
-  /** Up to `length` bytes; `into`, at least as long, receives them and must be left alone until the reply. */
-  read(handle: Uint8Array, offset: number | bigint, length: number, into?: Uint8Array): number {
+  /**
+   * Up to `length` bytes; `into`, at least as long, receives them and must be left alone until the reply. Here and
+   * below, `path` is only what an error is to say.
+   */
+  read(handle: Uint8Array, offset: number | bigint, length: number, into?: Uint8Array, path?: string): number {
     if (into && into.length < length) throw new SshError('usage', `${length} bytes do not fit in ${into.length}`);
-    const about = { expects: 'data', length, ...(into ? { into } : {}) } as const;
-    return this.#ask('read', { handle, offset: position(offset), length }, about);
+    return this.#ask('read', { handle, offset: position(offset), length }, { expects: 'data', length, into, path });
   }
 
-  write(handle: Uint8Array, offset: number | bigint, data: Uint8Array): number {
+  write(handle: Uint8Array, offset: number | bigint, data: Uint8Array, path?: string): number {
     if (data.length > limits.sftpPacket - PACKET_OVERHEAD) {
       throw new SshError('usage', `a write of ${data.length} bytes is too long for one request`);
     }
     const at = position(offset);
-    const id = this.#register({ operation: 'write', expects: 'status' });
+    const id = this.#register({ operation: 'write', expects: 'status', path });
     const head = frameHead(requests.write.number, id, (writer) => writer.string(handle).u64(at), data.length);
     this.#output.push(head, data);
     return id;
@@ -168,24 +170,24 @@ export class SftpClient {
     return this.#ask('lstat', { path: checked(path) }, { expects: 'attrs', path });
   }
 
-  fstat(handle: Uint8Array): number {
-    return this.#ask('fstat', { handle }, { expects: 'attrs' });
+  fstat(handle: Uint8Array, path?: string): number {
+    return this.#ask('fstat', { handle }, { expects: 'attrs', path });
   }
 
   setstat(path: string, attrs: SftpAttrs): number {
     return this.#ask('setstat', { path: checked(path), attrs }, { expects: 'status', path });
   }
 
-  fsetstat(handle: Uint8Array, attrs: SftpAttrs): number {
-    return this.#ask('fsetstat', { handle, attrs }, { expects: 'status' });
+  fsetstat(handle: Uint8Array, attrs: SftpAttrs, path?: string): number {
+    return this.#ask('fsetstat', { handle, attrs }, { expects: 'status', path });
   }
 
   opendir(path: string): number {
     return this.#ask('opendir', { path: checked(path) }, { expects: 'handle', path });
   }
 
-  readdir(handle: Uint8Array): number {
-    return this.#ask('readdir', { handle }, { expects: 'names' });
+  readdir(handle: Uint8Array, path?: string): number {
+    return this.#ask('readdir', { handle }, { expects: 'names', path });
   }
 
   remove(path: string): number {
@@ -232,7 +234,7 @@ export class SftpClient {
     for (const each of [path, paths.newPath]) if (each !== undefined) checked(each);
     const body = (row.request as { encode(values: unknown): Uint8Array }).encode(values);
     const expects = typeof row.reply === 'string' ? row.reply : (extension as 'limits');
-    const id = this.#register({ operation: extension, expects, ...(path === undefined ? {} : { path }) });
+    const id = this.#register({ operation: extension, expects, path });
     this.#output.push(frame(requests.extended, { id, name: row.name, body }));
     return id;
   }

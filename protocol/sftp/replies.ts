@@ -32,10 +32,10 @@ export interface PendingRequest {
   readonly operation: RequestName | keyof typeof extensions;
   /** The answer that is no status; `status` when only a status can come. */
   readonly expects: 'status' | 'handle' | 'data' | 'names' | 'attrs' | AnsweredExtension;
-  readonly path?: string;
+  readonly path?: string | undefined;
   /** Bytes asked for by a read, and where they are to go. */
   readonly length?: number;
-  readonly into?: Uint8Array;
+  readonly into?: Uint8Array | undefined;
 }
 
 const statusNames = Object.entries(sftpStatus);

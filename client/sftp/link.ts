@@ -1,0 +1,135 @@
+/**
+ * One SFTP session on one channel: turns the sans-IO codec by what the channel brings, and gives each reply to whoever
+ * asked. Requests made in one turn leave together; while the channel is unwilling they wait here.
+ */
+
+import { SftpClient, type SftpClientOptions, type SftpReply, SshError } from '../../protocol/index.ts';
+import { lost, type SftpTransport } from './transport.ts';
+
+export type Answer = Exclude<SftpReply, { kind: 'version' }>;
+
+export class SftpLink {
+  readonly client: SftpClient;
+  readonly #transport: SftpTransport;
+  readonly #waiting = new Map<number, (answer: Answer) => void>();
+  /** Who wants to go on sending once the channel takes more. */
+  #stalled: (() => void)[] = [];
+  #blocked = false;
+  #armed = false;
+  #ended: SshError | undefined;
+  #started: ((error?: SshError) => void) | undefined;
+
+  constructor(transport: SftpTransport, options: SftpClientOptions) {
+    this.client = new SftpClient(options);
+    this.#transport = transport;
+    transport.onBytes((bytes) => this.#receive(bytes));
+    transport.onEnd((error) => this.end(error ?? lost()));
+  }
+
+  /** Whether the channel takes more now. */
+  get willing(): boolean {
+    return !this.#blocked;
+  }
+
+  get ended(): SshError | undefined {
+    return this.#ended;
+  }
+
+  /** Greets the server; settles when its version is known. */
+  start(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#started = (error) => (error ? reject(error) : resolve());
+      if (this.#ended) this.#started(this.#ended);
+      else this.#flush();
+    });
+  }
+
+  /**
+   * Hears the answer to `id` exactly once, be it that the session ended. File data is only there during the call unless
+   * the read brought its own buffer.
+   */
+  ask(id: number, hear: (answer: Answer) => void): void {
+    this.#waiting.set(id, hear);
+    this.#arm();
+  }
+
+  /** Calls `again` when the channel takes more, or the session is over. */
+  whenWilling(again: () => void): void {
+    this.#stalled.push(again);
+  }
+
+  end(error: SshError): void {
+    if (this.#ended) return;
+    this.#ended = error;
+    this.client.end(error);
+    this.#transport.close();
+    this.#hear();
+    this.#started?.(error);
+    this.#started = undefined;
+    this.#resume();
+  }
+
+  #receive(bytes: Uint8Array): void {
+    if (this.#ended) return;
+    let broken: SshError | undefined;
+    try {
+      this.client.receive(bytes);
+    } catch (error) {
+      if (!(error instanceof SshError)) throw error;
+      broken = error;
+    }
+    this.#hear();
+    if (broken) this.end(broken);
+    else this.#flush();
+  }
+
+  #hear(): void {
+    for (let reply = this.client.poll(); reply; reply = this.client.poll()) {
+      if (reply.kind === 'version') {
+        this.#started?.();
+        this.#started = undefined;
+        continue;
+      }
+      const hear = this.#waiting.get(reply.id);
+      this.#waiting.delete(reply.id);
+      hear?.(reply);
+    }
+  }
+
+  #arm(): void {
+    if (this.#armed || this.#blocked) return;
+    this.#armed = true;
+    queueMicrotask(() => {
+      this.#armed = false;
+      this.#flush();
+    });
+  }
+
+  #flush(): void {
+    if (this.#blocked || this.#ended) return;
+    const chunks = this.client.takeOutput();
+    if (chunks.length === 0) return;
+    const wait = this.#transport.send(chunks);
+    if (!wait) return;
+    this.#blocked = true;
+    wait.then(
+      () => this.#resume(),
+      (error: unknown) => this.end(error instanceof SshError ? error : lost(error)),
+    );
+  }
+
+  #resume(): void {
+    this.#blocked = false;
+    const again = this.#stalled;
+    this.#stalled = [];
+    for (const each of again) each();
+    this.#flush();
+  }
+}
+
+export const aborted = (signal: AbortSignal): SshError =>
+  new SshError('aborted', 'the operation was aborted', { cause: signal.reason });
+
+export function throwIfAborted(signal: AbortSignal | undefined): void {
+  if (signal?.aborted) throw aborted(signal);
+}

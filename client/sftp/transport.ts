@@ -1,0 +1,60 @@
+/**
+ * What SFTP needs of the channel it runs on, and the adapter that makes it of Node streams (a channel's, or the pipes of
+ * a local sftp-server). Opening the channel and asking for the subsystem is done before.
+ */
+
+import type { Readable, Writable } from 'node:stream';
+import { SshError } from '../../protocol/index.ts';
+
+export interface SftpTransport {
+  /** Sends chunks in order. A promise means: send no more until it settles. Chunks stay as they are until answered. */
+  send(chunks: readonly Uint8Array[]): Promise<void> | undefined;
+  /** `take` borrows the bytes for the call; it never throws. */
+  onBytes(take: (bytes: Uint8Array) => void): void;
+  /** Called once, when no more bytes can come. */
+  onEnd(ended: (error?: SshError) => void): void;
+  close(): void;
+}
+
+/** SFTP over the two halves of a Node stream. */
+export function streamTransport(readable: Readable, writable: Writable): SftpTransport {
+  let ended: ((error?: SshError) => void) | undefined;
+  const end = (cause?: unknown): void => {
+    const report = ended;
+    ended = undefined;
+    report?.(cause instanceof SshError ? cause : lost(cause));
+  };
+  return {
+    send(chunks) {
+      if (writable.destroyed || writable.writableEnded) return undefined;
+      let willing = true;
+      writable.cork();
+      for (const chunk of chunks) willing = writable.write(chunk);
+      writable.uncork();
+      if (willing) return undefined;
+      return new Promise((resolve) => {
+        const go = (): void => {
+          writable.off('drain', go);
+          writable.off('close', go);
+          resolve();
+        };
+        writable.on('drain', go);
+        writable.on('close', go);
+      });
+    },
+    onBytes: (take) => void readable.on('data', take),
+    onEnd(report) {
+      ended = report;
+      readable.on('error', end);
+      writable.on('error', end);
+      readable.on('end', () => end());
+      readable.on('close', () => end());
+    },
+    close() {
+      if (!writable.destroyed) writable.end();
+    },
+  };
+}
+
+export const lost = (cause?: unknown): SshError =>
+  new SshError('lost', 'the SFTP session ended', { by: 'peer', ...(cause === undefined ? {} : { cause }) });

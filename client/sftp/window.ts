@@ -1,0 +1,70 @@
+/**
+ * How many bytes of requests to keep in flight: about twice what the path holds (bandwidth times the shortest round
+ * trip), found by growing while that grows the rate. Too few starves a long path; too many only fill queues and caches.
+ */
+
+/** Below this no path is worth measuring. */
+const LEAST_REQUESTS = 4;
+const START_BYTES = 1024 * 1024;
+const MOST_BYTES = 32 * 1024 * 1024;
+/** One server may be asked this often at once (sftp(1): 64; shorter requests need more for the same bytes). */
+const MOST_REQUESTS = 1024;
+const SHORTEST_EPOCH_MS = 10;
+
+export class TransferWindow {
+  readonly #request: number;
+  readonly #most: number;
+  #limit: number;
+  #inFlight = 0;
+  #shortest = Number.POSITIVE_INFINITY;
+  #epochStart = 0;
+  #epochBytes = 0;
+
+  /** `request`: bytes one request asks for. */
+  constructor(request: number, most: number = MOST_BYTES) {
+    this.#request = request;
+    this.#most = Math.max(Math.min(most, MOST_REQUESTS * request), request);
+    this.#limit = Math.min(Math.max(START_BYTES, LEAST_REQUESTS * request), this.#most);
+  }
+
+  get open(): boolean {
+    return this.#inFlight < this.#limit;
+  }
+
+  get inFlight(): number {
+    return this.#inFlight;
+  }
+
+  get limit(): number {
+    return this.#limit;
+  }
+
+  /** The shortest round trip seen, in milliseconds. */
+  get shortest(): number {
+    return this.#shortest;
+  }
+
+  sent(bytes: number, now: number): void {
+    if (this.#inFlight === 0) {
+      this.#epochStart = now;
+      this.#epochBytes = 0;
+    }
+    this.#inFlight += bytes;
+  }
+
+  answered(bytes: number, sentAt: number, now: number): void {
+    this.#inFlight -= bytes;
+    const trip = now - sentAt;
+    this.#shortest = Math.min(this.#shortest, trip);
+    this.#epochBytes += bytes;
+    const elapsed = now - this.#epochStart;
+    if (elapsed < Math.max(SHORTEST_EPOCH_MS, trip)) return;
+    const held = (this.#epochBytes / elapsed) * this.#shortest;
+    const wanted = 2 * held + LEAST_REQUESTS * this.#request;
+    // Down slowly: one slow epoch is mostly the other side's disk.
+    const next = wanted > this.#limit ? Math.min(wanted, this.#limit * 2) : Math.max(wanted, this.#limit * 0.9);
+    this.#limit = Math.min(next, this.#most);
+    this.#epochStart = now;
+    this.#epochBytes = 0;
+  }
+}
