@@ -27,14 +27,21 @@ describe('package.json', () => {
     expect(hooks).toEqual([]);
   });
 
-  it('locks packages by content and not by where they came from', () => {
+  it('locks every package, those of other platforms included, and none by where it came from', () => {
     const lock = JSON.parse(readFileSync(`${root}package-lock.json`, 'utf8')) as {
-      packages: Record<string, { resolved?: string; integrity?: string }>;
+      packages: Record<
+        string,
+        { resolved?: string; integrity?: string; optional?: boolean; optionalDependencies?: object }
+      >;
     };
     const { '': _self, ...packages } = lock.packages;
-    for (const { resolved, integrity } of Object.values(packages)) {
+    for (const [name, { resolved, integrity, optional, optionalDependencies }] of Object.entries(packages)) {
       expect(resolved).toBeUndefined();
-      expect(integrity).toMatch(/^sha512-/);
+      if (!optional) expect(`${name} ${integrity}`).toMatch(/ sha512-/);
+      // `npm ci` refuses a lockfile in which an optional package of another platform is missing.
+      for (const other of Object.keys(optionalDependencies ?? {})) {
+        expect([`node_modules/${other}`, `${name}/node_modules/${other}`].some((path) => path in packages)).toBe(true);
+      }
     }
   });
 });
