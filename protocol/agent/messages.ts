@@ -57,7 +57,8 @@ export class AgentFramer {
 
   receive(bytes: Uint8Array): void {
     if (bytes.length === 0) return;
-    this.#held.push(bytes.slice());
+    // Not bytes.slice(): of a Buffer that would be a view.
+    this.#held.push(new Uint8Array(bytes));
     this.#length += bytes.length;
   }
 

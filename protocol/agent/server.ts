@@ -79,7 +79,7 @@ export class AgentStore {
 
   lock(passphrase: Uint8Array): boolean {
     if (this.#lock) return false;
-    this.#lock = passphrase.slice();
+    this.#lock = new Uint8Array(passphrase);
     return true;
   }
 

@@ -142,7 +142,7 @@ export function bcryptPbkdf(
     numbered.set(salt);
     putU32(numbered, salt.length, block + 1);
     let last = bcryptHash(passwordWords, bigEndianWords(sha512(numbered)));
-    const sum = last.slice();
+    const sum = new Uint8Array(last);
     for (let round = 1; round < rounds; round++) {
       last = bcryptHash(passwordWords, bigEndianWords(sha512(last)));
       for (let i = 0; i < sum.length; i++) sum[i] = sum[i]! ^ last[i]!;

@@ -123,7 +123,8 @@ export function blobType(blob: Uint8Array): string {
 
 /** Throws 'malformed' for a broken blob and 'key-unsupported' for a type we do not know. Keeps a copy of `blob`. */
 export function parsePublicBlob(blob: Uint8Array): PublicKey {
-  const copy = blob.slice();
+  // Not blob.slice(): of a Buffer that would be a view.
+  const copy = new Uint8Array(blob);
   const reader = new Reader(copy);
   const type = decodeUtf8(reader.string(limits.algorithmName));
   const material = readPublicFields(type, reader);

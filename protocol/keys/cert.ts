@@ -21,7 +21,7 @@ export const isCertificateType = (type: string): boolean => keyTypeOf.has(type);
 
 /** Throws 'malformed', or 'key-unsupported' for a type that is no certificate we know. Keeps a copy of `blob`. */
 export function parseCertificate(blob: Uint8Array): Certificate {
-  const copy = blob.slice();
+  const copy = new Uint8Array(blob);
   const reader = new Reader(copy);
   const type = decodeUtf8(reader.string(limits.algorithmName));
   const keyType = keyTypeOf.get(type);

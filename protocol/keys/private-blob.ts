@@ -112,13 +112,16 @@ export function readCertifiedFields(crypto: CryptoProvider, publicKey: PublicKey
   return readSecret(crypto, publicKey, reader);
 }
 
+/** Not slice(): of a Buffer that would be a view. */
+const copyOf = (bytes: Uint8Array): Uint8Array => new Uint8Array(bytes);
+
 function readSecret(crypto: CryptoProvider, publicKey: PublicKey, reader: Reader): KeyHalves {
   const { material } = publicKey;
   switch (material.kind) {
     case 'ed25519': {
       const pair = reader.string(64);
       if (pair.length !== 64) throw malformed('Ed25519 secret is not 64 bytes');
-      return checkedHalves(crypto, publicKey, { kind: 'ed25519', seed: pair.slice(0, 32) });
+      return checkedHalves(crypto, publicKey, { kind: 'ed25519', seed: copyOf(pair.subarray(0, 32)) });
     }
     case 'ecdsa': {
       const { curve } = material;
@@ -133,19 +136,19 @@ function readSecret(crypto: CryptoProvider, publicKey: PublicKey, reader: Reader
         kind: 'rsa',
         n,
         e,
-        d: d.slice(),
-        iqmp: iqmp.slice(),
-        p: p.slice(),
-        q: q.slice(),
+        d: copyOf(d),
+        iqmp: copyOf(iqmp),
+        p: copyOf(p),
+        q: copyOf(q),
       });
     }
     case 'dsa': {
       const { p, q, g, y } = material;
-      return checkedHalves(crypto, publicKey, { kind: 'dsa', p, q, g, y, x: reader.mpint().slice() });
+      return checkedHalves(crypto, publicKey, { kind: 'dsa', p, q, g, y, x: copyOf(reader.mpint()) });
     }
     default: {
       const flags = reader.u8();
-      const [handle, reserved] = [reader.string().slice(), reader.string().slice()];
+      const [handle, reserved] = [copyOf(reader.string()), copyOf(reader.string())];
       return { publicKey, secret: { kind: 'sk', flags, handle, reserved } };
     }
   }
