@@ -109,7 +109,7 @@ export default defineConfig({
   preserveEntrySignatures: false,
   // The browser build of yaml is the same code as ES modules; the Node build is CommonJS and cannot be tree-shaken.
   resolve: { alias: { yaml: new URL('node_modules/yaml/browser/dist/index.js', import.meta.url).pathname } },
-  transform: { define: { 'import.meta.resolve': 'undefined' } },
+  transform: { target: 'node20', define: { 'import.meta.resolve': 'undefined' } },
   plugins: [oneFile()],
   output: {
     dir: OUT_DIR,

@@ -14,7 +14,7 @@ if (!entry) {
 }
 const dir = mkdtempSync(join(tmpdir(), 'bssh-run-'));
 process.on('exit', () => rmSync(dir, { recursive: true, force: true }));
-const bundle = await rolldown({ input: resolve(entry), platform: 'node' });
+const bundle = await rolldown({ input: resolve(entry), platform: 'node', transform: { target: 'node20' } });
 await bundle.write({ file: join(dir, 'main.mjs'), format: 'esm', codeSplitting: false });
 await bundle.close();
 process.argv = [process.argv[0], resolve(entry), ...args];

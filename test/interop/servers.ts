@@ -77,7 +77,7 @@ export interface Server {
 
 export interface SshdOptions {
   readonly hostKeys?: readonly (KeyKind | KeyFile)[];
-  /** Lines of sshd_config; they stand first, and sshd takes the first value of a keyword. */
+  /** Lines of sshd_config; they stand first, and sshd takes the first value. LogLevel must show "Server listening". */
   readonly config?: readonly string[];
   /** Further lines of authorized_keys. */
   readonly authorizedKeys?: readonly string[];
