@@ -71,8 +71,8 @@ export function supportedAlgorithms(crypto: CryptoProvider): AlgorithmPreference
 }
 
 /**
- * What is offered unless the user says otherwise. The cipher order follows the provider: AES-GCM leads where it is
- * accelerated, ChaCha20-Poly1305 where everything is JavaScript.
+ * What is offered unless the user says otherwise. The order follows the provider: where the platform helps, AES-GCM
+ * leads and HMAC comes before UMAC; where everything is JavaScript, ChaCha20-Poly1305 and UMAC cost least.
  */
 export function defaultAlgorithms(crypto: CryptoProvider): AlgorithmPreferences {
   const wanted = <R extends { name: string; default: boolean; available(crypto: CryptoProvider): boolean }>(rows: readonly R[]) =>
@@ -82,11 +82,16 @@ export function defaultAlgorithms(crypto: CryptoProvider): AlgorithmPreferences 
     const rank = (name: string): number => (name.includes('-gcm@') ? 0 : 1);
     ciphers.sort((a, b) => rank(a) - rank(b));
   }
+  const macs = wanted(macRows);
+  if (crypto.overrides.includes('hmac')) {
+    const rank = (name: string): number => (name.startsWith('umac-') ? 1 : 0) + (name.includes('-etm@') ? 0 : 2) + (name.includes('sha1') ? 4 : 0);
+    macs.sort((a, b) => rank(a) - rank(b));
+  }
   return {
     kex: wanted(kexRows),
     hostKeys: wanted(signatureRows),
     ciphers,
-    macs: wanted(macRows),
+    macs,
     compression: ['none', 'zlib@openssh.com'],
   };
 }

@@ -414,6 +414,13 @@ export class Session {
     this.#close(undefined);
   }
 
+  /** Ends the session because of what the peer sent, found wrong by a layer above. */
+  fail(error: SshError): void {
+    this.#guarded(() => {
+      throw error;
+    });
+  }
+
   // ---- outputs
 
   poll(): SessionEvent | undefined {

@@ -196,6 +196,11 @@ export class ChannelIo {
     this.#wake();
   }
 
+  /** What ended the connection under the channel; undefined while that lives. */
+  get failure(): SshError | undefined {
+    return this.#reason();
+  }
+
   /** True once nothing can be written any more. */
   get isClosed(): boolean {
     return this.#isClosed;

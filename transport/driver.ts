@@ -5,7 +5,7 @@
  * one tick share one turn and so one write.
  */
 
-import type { Session, SessionEvent } from '../protocol/index.ts';
+import { type Session, type SessionEvent, SshError } from '../protocol/index.ts';
 import type { ByteStream } from './byte-stream.ts';
 
 /** Bytes written in one turn before others get theirs. */
@@ -95,7 +95,13 @@ export class Driver {
     let any = false;
     for (let event = this.session.poll(); event !== undefined; event = this.session.poll()) {
       any = true;
-      this.#onEvent(event);
+      try {
+        this.#onEvent(event);
+      } catch (error) {
+        // What the peer sent did not parse further up: that ends the connection like any other broken message.
+        if (!(error instanceof SshError) || error.by !== 'peer') throw error;
+        this.session.fail(error);
+      }
     }
     return any;
   }

@@ -1,5 +1,6 @@
 /** Node's side of the stack: bytes in and out of a session, dialling, and the platform's crypto. Named exports only. */
 
+export { type AgentConnection, type ConnectAgentOptions, connectAgent } from './agent-socket.ts';
 export { type ByteStream, type ByteStreamHandlers } from './byte-stream.ts';
 export { channelBytes } from './channel-bytes.ts';
 export { ChannelIo, type ChannelRequestEvent, type Sink } from './channel-io.ts';

@@ -66,7 +66,7 @@ export const ffdh: CryptoProvider['ffdh'] = (prime, generator, privateBits) => {
   let power: (value: Uint8Array) => Uint8Array;
   try {
     const privateKey = dhPrivate(prime, generator, fromBigInt(exponent));
-    power = (value) => trimmed(diffieHellman({ privateKey, publicKey: dhPublic(prime, generator, value) }));
+    power = (value) => trimmed(plain(diffieHellman({ privateKey, publicKey: dhPublic(prime, generator, value) })));
   } catch (cause) {
     throw unusable(cause);
   }

@@ -34,6 +34,8 @@ export interface Prompt {
 }
 
 export type ClientAuthEvent =
+  /** The service was accepted: whatever the server volunteers before a log-in (EXT_INFO) has come. */
+  | { readonly type: 'auth-service' }
   | { readonly type: 'auth-success' }
   | { readonly type: 'auth-failure'; readonly methods: readonly string[]; readonly partial: boolean }
   /** The server would take a signature by this key. */
@@ -140,7 +142,9 @@ export class ClientAuth {
   }
 
   #attempt(user: string, pending: Pending, method: string, body: Uint8Array): void {
-    if (this.#pending !== undefined || this.done) throw new SshError('usage', 'an authentication attempt is under way or done');
+    // RFC 4256 section 3.1: a new request abandons a keyboard-interactive one under way.
+    const free = this.#pending === undefined || this.#pending === 'keyboard-interactive';
+    if (!free || this.done) throw new SshError('usage', 'an authentication attempt is under way or done');
     this.requestService();
     this.#pending = pending;
     this.#port.send(UserauthRequest.encode({ user, service: CONNECTION_SERVICE, method, body }));
@@ -183,6 +187,7 @@ export class ClientAuth {
     const { service } = ServiceAccept.decode(payload);
     if (!this.#serviceAsked || this.serviceAccepted || service !== USERAUTH_SERVICE) throw protocolError('unexpected SERVICE_ACCEPT');
     this.serviceAccepted = true;
+    this.#port.emit({ type: 'auth-service' });
   }
 
   #banner(payload: Uint8Array): void {

@@ -1,0 +1,115 @@
+/** One authentication attempt at a time as a promise, over the session's client authentication (RFC 4252). */
+
+import { type ClientAuthEvent, type Prompt, type Session, SshError } from '../protocol/index.ts';
+
+export type AuthReply =
+  | { readonly type: 'success' }
+  | { readonly type: 'failure'; readonly methods: readonly string[]; readonly partial: boolean }
+  | { readonly type: 'key-ok' }
+  | { readonly type: 'prompts'; readonly title: string; readonly instruction: string; readonly prompts: readonly Prompt[] }
+  | { readonly type: 'change-password'; readonly prompt: string };
+
+export class AuthExchange {
+  readonly user: string;
+  readonly #session: Session;
+  readonly #wake: () => void;
+  #waiting: { resolve(reply: AuthReply): void; reject(error: unknown): void } | undefined;
+  #service: { resolve(): void; reject(error: unknown): void } | undefined;
+  #ended: SshError | undefined;
+
+  constructor(session: Session, wake: () => void, user: string) {
+    this.#session = session;
+    this.#wake = wake;
+    this.user = user;
+  }
+
+  /** What signatures by this log-in are bound to. */
+  get binding(): { readonly sessionId: Uint8Array; readonly hostKey: Uint8Array } {
+    return this.#session.binding;
+  }
+  get serverSignatureAlgorithms(): readonly string[] | undefined {
+    return this.#session.auth.serverSignatureAlgorithms;
+  }
+
+  event(event: ClientAuthEvent): void {
+    switch (event.type) {
+      case 'auth-service':
+        this.#service?.resolve();
+        this.#service = undefined;
+        break;
+      case 'auth-success':
+        this.#answer({ type: 'success' });
+        break;
+      case 'auth-failure':
+        this.#answer({ type: 'failure', methods: event.methods, partial: event.partial });
+        break;
+      case 'auth-key-ok':
+        this.#answer({ type: 'key-ok' });
+        break;
+      case 'auth-prompts':
+        this.#answer({ type: 'prompts', title: event.title, instruction: event.instruction, prompts: event.prompts });
+        break;
+      case 'auth-change-password':
+        this.#answer({ type: 'change-password', prompt: event.prompt });
+    }
+  }
+
+  #answer(reply: AuthReply): void {
+    const waiting = this.#waiting;
+    this.#waiting = undefined;
+    waiting?.resolve(reply);
+  }
+
+  /** The connection is over. */
+  fail(error: SshError): void {
+    this.#ended = error;
+    this.#waiting?.reject(error);
+    this.#waiting = undefined;
+    this.#service?.reject(error);
+    this.#service = undefined;
+  }
+
+  #do(step: () => void): Promise<AuthReply> {
+    if (this.#ended !== undefined) return Promise.reject(this.#ended);
+    return new Promise((resolve, reject) => {
+      this.#waiting = { resolve, reject };
+      step();
+      this.#wake();
+    });
+  }
+
+  /** Waits until the server has told all it tells before a log-in, its signature algorithms above all. */
+  async service(): Promise<void> {
+    const { auth } = this.#session;
+    if (this.#ended !== undefined) throw this.#ended;
+    if (auth.serviceAccepted) return;
+    auth.requestService();
+    this.#wake();
+    await new Promise<void>((resolve, reject) => void (this.#service = { resolve, reject }));
+  }
+
+  none(): Promise<AuthReply> {
+    return this.#do(() => this.#session.auth.none(this.user));
+  }
+  password(password: string): Promise<AuthReply> {
+    return this.#do(() => this.#session.auth.password(this.user, password));
+  }
+  changePassword(password: string, newPassword: string): Promise<AuthReply> {
+    return this.#do(() => this.#session.auth.changePassword(this.user, password, newPassword));
+  }
+  keyboardInteractive(devices = ''): Promise<AuthReply> {
+    return this.#do(() => this.#session.auth.keyboardInteractive(this.user, devices));
+  }
+  respond(responses: readonly string[]): Promise<AuthReply> {
+    return this.#do(() => this.#session.auth.respond(responses));
+  }
+  query(algorithm: string, blob: Uint8Array): Promise<AuthReply> {
+    return this.#do(() => this.#session.auth.queryKey(this.user, algorithm, blob));
+  }
+  dataToSign(algorithm: string, blob: Uint8Array): Uint8Array {
+    return this.#session.auth.dataToSign(this.user, algorithm, blob, this.binding);
+  }
+  publicKey(algorithm: string, blob: Uint8Array, signature: Uint8Array): Promise<AuthReply> {
+    return this.#do(() => this.#session.auth.publicKey(this.user, algorithm, blob, signature, this.binding));
+  }
+}

@@ -1,0 +1,219 @@
+/**
+ * From nothing to a logged-in connection: dial, exchange keys, judge the host key, log in. One linear function; each
+ * step has its own error code, one AbortSignal ends any of them.
+ *
+ * The host-key policy is a required argument: nothing is accepted silently.
+ */
+
+import {
+  type AlgorithmPreferences,
+  type CryptoProvider,
+  type HostKey,
+  type Negotiated,
+  nobleCrypto,
+  type PeerVersion,
+  type RekeyLimits,
+  Session,
+  type SessionEvent,
+  SshError,
+} from '../protocol/index.ts';
+import { type ByteStream, type DialOptions, Driver, dial, monotonicNow } from '../transport/index.ts';
+import { type AuthPlan, authenticate } from './auth.ts';
+import { AuthExchange } from './auth-exchange.ts';
+import { Connection } from './connection.ts';
+
+export interface HostKeyQuestion {
+  readonly host: string;
+  readonly port: number;
+  /** The address that was dialled, when there is one. */
+  readonly address: string | undefined;
+  readonly hostKey: HostKey;
+  /** The negotiated host-key algorithm. */
+  readonly algorithm: string;
+}
+
+/** Judges a server's key. False refuses; an SshError 'host-key' thrown says why. */
+export type HostKeyPolicy = (question: HostKeyQuestion) => boolean | Promise<boolean>;
+
+export type Log = (level: 1 | 2 | 3, text: string) => void;
+
+export interface ConnectOptions {
+  /** The name that is checked and shown; what to dial, unless `dial` says otherwise. */
+  readonly host: string;
+  /** Default 22. */
+  readonly port?: number;
+  readonly hostKey: HostKeyPolicy;
+  readonly user: string;
+  readonly auth: Omit<AuthPlan, 'log' | 'signal' | 'hostLabel'> & { readonly hostLabel?: string };
+  /** How to get a byte stream; TCP to `host` and `port` by default. */
+  readonly dial?: Partial<DialOptions> | (() => Promise<ByteStream> | ByteStream);
+  /** Default: noble. */
+  readonly crypto?: CryptoProvider;
+  readonly algorithms?: Partial<AlgorithmPreferences>;
+  readonly rekey?: RekeyLimits;
+  /** Milliseconds of silence, and how many unanswered questions end the connection. */
+  readonly keepalive?: { readonly interval: number; readonly count: number };
+  /** Milliseconds from the dialled stream to the first keys; default 120 000 (sshd's LoginGraceTime), 0 for none. */
+  readonly handshakeTimeout?: number;
+  readonly software?: string;
+  readonly signal?: AbortSignal;
+  readonly log?: Log;
+  readonly onVersion?: (version: PeerVersion, preamble: readonly string[]) => void;
+  readonly onKeys?: (algorithms: Negotiated) => void;
+  /** Text the server shows before the log-in, as it came: untrusted bytes. */
+  readonly onBanner?: (message: Uint8Array) => void;
+  /** How far we are; for progress and for classing failures. */
+  readonly onPhase?: (phase: 'handshake' | 'auth') => void;
+}
+
+const DEFAULT_HANDSHAKE_TIMEOUT = 120_000;
+
+const aborted = (signal: AbortSignal): SshError =>
+  signal.reason instanceof SshError ? signal.reason : new SshError('aborted', 'aborted', { cause: signal.reason });
+
+/** Connects and logs in. Throws SshError with the code of the step that failed. */
+export async function connect(options: ConnectOptions): Promise<Connection> {
+  const { signal, log = () => {}, port = 22 } = options;
+  if (signal?.aborted) throw aborted(signal);
+  const { stream, address } = await open(options, port);
+  const attempt = new Attempt(options, stream, port, address);
+  const onAbort = (): void => void attempt.end(aborted(signal!));
+  signal?.addEventListener('abort', onAbort, { once: true });
+  if (signal?.aborted) onAbort();
+  try {
+    await attempt.keys();
+    options.onPhase?.('auth');
+    const plan: AuthPlan = { hostLabel: `${options.user}@${options.host}`, ...options.auth, log, ...(signal && { signal }) };
+    await authenticate(attempt.exchange, plan);
+    return attempt.connection;
+  } catch (error) {
+    throw attempt.end(error);
+  } finally {
+    signal?.removeEventListener('abort', onAbort);
+  }
+}
+
+async function open(options: ConnectOptions, port: number): Promise<{ stream: ByteStream; address: string | undefined }> {
+  const { dial: how, signal } = options;
+  if (typeof how === 'function') return { stream: await how(), address: undefined };
+  const stream = await dial({ host: options.host, port, ...(signal && { signal }), ...how });
+  return { stream, address: stream.remoteAddress };
+}
+
+/** A connection in the making. */
+class Attempt {
+  readonly connection: Connection;
+  readonly exchange: AuthExchange;
+  readonly #options: ConnectOptions;
+  readonly #session: Session;
+  readonly #port: number;
+  readonly #address: string | undefined;
+  readonly #timer: NodeJS.Timeout | undefined;
+  #keys: { resolve(): void; reject(error: unknown): void } | undefined;
+  /** What we found wrong ourselves: it outranks how the session then ends. */
+  #failure: SshError | undefined;
+
+  constructor(options: ConnectOptions, stream: ByteStream, port: number, address: string | undefined) {
+    this.#options = options;
+    this.#port = port;
+    this.#address = address;
+    this.#session = new Session({
+      role: 'client',
+      crypto: options.crypto ?? nobleCrypto,
+      now: monotonicNow(),
+      ...(options.algorithms && { algorithms: options.algorithms }),
+      ...(options.rekey && { rekey: options.rekey }),
+      ...(options.keepalive && { keepalive: options.keepalive }),
+      ...(options.software !== undefined && { software: options.software }),
+      ...(options.log && { notes: true }),
+    });
+    const driver = new Driver(this.#session, stream, (event) => this.#event(event));
+    this.connection = new Connection(this.#session, driver);
+    this.exchange = new AuthExchange(this.#session, driver.wake, options.user);
+    const patience = options.handshakeTimeout ?? DEFAULT_HANDSHAKE_TIMEOUT;
+    if (patience > 0) {
+      this.#timer = setTimeout(() => {
+        const what = this.#session.peerVersion === undefined ? 'banner' : 'kex';
+        this.end(new SshError('timeout', 'the server did not finish the key exchange in time', { by: 'peer', detail: { what, after: patience } }));
+      }, patience);
+    }
+  }
+
+  /** Settles when the first keys are in place. */
+  keys(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      if (this.#failure !== undefined) reject(this.#failure);
+      else this.#keys = { resolve, reject };
+    });
+  }
+
+  /** Ends the attempt; returns the error that tells best why. */
+  end(error: unknown): unknown {
+    clearTimeout(this.#timer);
+    if (this.#failure === undefined && error instanceof SshError) this.#failure = error;
+    if (!this.#session.closed) {
+      this.#session.disconnect();
+      this.connection.driver.wake();
+    }
+    this.#keys?.reject(this.#failure ?? error);
+    this.#keys = undefined;
+    if (this.#failure !== undefined) this.exchange.fail(this.#failure);
+    return this.#failure ?? error;
+  }
+
+  #event(event: SessionEvent): void {
+    const options = this.#options;
+    switch (event.type) {
+      case 'version':
+        options.onVersion?.(event.version, event.preamble);
+        options.onPhase?.('handshake');
+        break;
+      case 'note':
+        options.log?.(1, event.text);
+        break;
+      case 'host-key':
+        void this.#judge(event.hostKey, event.algorithm);
+        break;
+      case 'ready':
+        if (event.rekey) this.connection.event(event);
+        else {
+          clearTimeout(this.#timer);
+          options.onKeys?.(event.algorithms);
+          // The chunk that brought the keys may bring EXT_INFO too: it is handled before the log-in starts.
+          this.#keys?.resolve();
+          this.#keys = undefined;
+        }
+        break;
+      case 'banner':
+        options.onBanner?.(event.message);
+        break;
+      case 'auth-service':
+      case 'auth-success':
+      case 'auth-failure':
+      case 'auth-key-ok':
+      case 'auth-prompts':
+      case 'auth-change-password':
+        this.exchange.event(event);
+        break;
+      case 'closed':
+        this.end(event.error ?? new SshError('closed', 'the connection is closed'));
+        this.connection.event(event);
+        break;
+      default:
+        this.connection.event(event);
+    }
+  }
+
+  async #judge(hostKey: HostKey, algorithm: string): Promise<void> {
+    const { host, hostKey: policy } = this.#options;
+    let verdict = false;
+    try {
+      verdict = await policy({ host, port: this.#port, address: this.#address, hostKey, algorithm });
+    } catch (error) {
+      this.#failure ??= error instanceof SshError ? error : new SshError('host-key', 'the host key could not be checked', { cause: error });
+    }
+    if (this.#session.closed) return;
+    this.#session.answerHostKey(verdict);
+    this.connection.driver.wake();
+  }
+}

@@ -1,0 +1,182 @@
+/**
+ * A logged-in connection: channels, global requests and its end, as promises over the driver's events.
+ *
+ * Replies to global requests have no ids: they are matched in order, here and nowhere else. What the peer asks for and
+ * nobody handles is refused.
+ */
+
+import {
+  type ChannelOptions,
+  type IncomingOpen,
+  type Negotiated,
+  OpenFailure,
+  type Session,
+  type SessionEvent,
+  SshError,
+} from '../protocol/index.ts';
+import { ChannelIo, type Driver } from '../transport/index.ts';
+import { exec, type ExecHandle, type ExecOptions, subsystem } from './exec.ts';
+
+/** Takes a channel the peer opens: `accept` it, or return a reason to refuse it. */
+export type OpenHandler = (open: IncomingOpen, accept: (options?: ChannelOptions) => ChannelIo) => OpenRefusal | undefined;
+export interface OpenRefusal {
+  readonly reason: number;
+  readonly text: string;
+}
+/** Takes a global request; the answer's body, or undefined to refuse. */
+export type GlobalHandler = (body: Uint8Array) => Uint8Array | undefined;
+
+interface Waiter {
+  resolve(body: Uint8Array): void;
+  reject(error: unknown): void;
+  readonly request: string;
+}
+
+export class Connection {
+  readonly session: Session;
+  readonly driver: Driver;
+  /** Settles when the connection is over, with what ended it; never rejects. */
+  readonly closed: Promise<SshError | undefined>;
+  #settleClosed!: (error: SshError | undefined) => void;
+  #ended: { readonly error: SshError | undefined } | undefined;
+  readonly #replies: Waiter[] = [];
+  readonly #openHandlers = new Map<string, OpenHandler>();
+  readonly #globalHandlers = new Map<string, GlobalHandler>();
+  /** New keys are in place (a rekey). */
+  onRekey: (algorithms: Negotiated) => void = () => {};
+
+  constructor(session: Session, driver: Driver) {
+    this.session = session;
+    this.driver = driver;
+    this.closed = new Promise((resolve) => void (this.#settleClosed = resolve));
+  }
+
+  /** Events of the session from the log-in on; `connect` forwards them. */
+  event(event: SessionEvent): void {
+    switch (event.type) {
+      case 'channel':
+        (event.channel.owner as ChannelIo | undefined)?.signal(event.signal);
+        break;
+      case 'channel-open':
+        this.#opened(event.open);
+        break;
+      case 'global-request': {
+        const answer = this.#globalHandlers.get(event.request)?.(event.body);
+        if (event.wantReply) this.session.mux.answerGlobal(event.slot, answer !== undefined, answer);
+        break;
+      }
+      case 'global-reply': {
+        const waiter = this.#replies.shift();
+        if (event.ok) waiter?.resolve(event.body);
+        else waiter?.reject(new SshError('channel-request', `the server refused ${waiter.request}`, { by: 'peer', detail: { request: waiter.request } }));
+        break;
+      }
+      case 'ready':
+        if (event.rekey) this.onRekey(event.algorithms);
+        break;
+      case 'closed':
+        this.#end(event.error);
+    }
+  }
+
+  #end(error: SshError | undefined): void {
+    if (this.#ended !== undefined) return;
+    this.#ended = { error };
+    for (const waiter of this.#replies.splice(0)) waiter.reject(this.#reason());
+    this.#settleClosed(error);
+  }
+
+  #reason(): SshError {
+    return this.#ended?.error ?? new SshError('closed', 'the connection is closed');
+  }
+
+  #opened(open: IncomingOpen): void {
+    const handler = this.#openHandlers.get(open.channelType);
+    let refusal: OpenRefusal | undefined = { reason: OpenFailure.unknownChannelType, text: 'unknown channel type' };
+    let accepted = false;
+    if (handler !== undefined) {
+      refusal = handler(open, (options) => {
+        accepted = true;
+        return this.#io(this.session.mux.accept(open, options));
+      });
+    }
+    if (!accepted) this.session.mux.refuse(open, refusal?.reason ?? OpenFailure.administrativelyProhibited, refusal?.text ?? 'refused');
+    this.driver.wake();
+  }
+
+  #io(channel: ReturnType<Session['mux']['open']>): ChannelIo {
+    return new ChannelIo(channel, this.driver.wake, () => (this.#ended === undefined ? undefined : this.#reason()));
+  }
+
+  /** Whether the connection is over. */
+  get isClosed(): boolean {
+    return this.#ended !== undefined;
+  }
+
+  /** Which channel types the peer may open, and who takes them. */
+  onOpen(channelType: string, handler: OpenHandler | undefined): void {
+    if (handler === undefined) this.#openHandlers.delete(channelType);
+    else this.#openHandlers.set(channelType, handler);
+  }
+
+  onGlobalRequest(request: string, handler: GlobalHandler): void {
+    this.#globalHandlers.set(request, handler);
+  }
+
+  /** Opens a channel; throws SshError 'channel-open' when the server refuses, or the connection's error. */
+  async open(channelType: string, body: Uint8Array, options?: ChannelOptions): Promise<ChannelIo> {
+    if (this.#ended !== undefined) throw this.#reason();
+    const io = this.#io(this.session.mux.open(channelType, body, options));
+    this.driver.wake();
+    await io.opened;
+    return io;
+  }
+
+  /** Opens a session channel (RFC 4254 section 6.1). */
+  openSession(options?: ChannelOptions): Promise<ChannelIo> {
+    return this.open('session', new Uint8Array(0), options);
+  }
+
+  /** Runs `command` in a session; resolves once the server has started it. */
+  exec(command: string | Uint8Array, options?: ExecOptions): Promise<ExecHandle> {
+    return exec(this, { command }, options);
+  }
+
+  /** Starts the user's shell, usually with `options.pty`. */
+  shell(options?: ExecOptions): Promise<ExecHandle> {
+    return exec(this, {}, options);
+  }
+
+  /** Starts a subsystem and returns its channel; stderr is thrown away unless a sink is set. */
+  subsystem(name: string, options?: ExecOptions): Promise<ExecHandle> {
+    return subsystem(this, name, options);
+  }
+
+  /** Sends a global request and waits for the answer's body. */
+  globalRequest(request: string, body: Uint8Array): Promise<Uint8Array> {
+    if (this.#ended !== undefined) return Promise.reject(this.#reason());
+    this.session.globalRequest(request, true, body);
+    const reply = new Promise<Uint8Array>((resolve, reject) => this.#replies.push({ resolve, reject, request }));
+    this.driver.wake();
+    return reply;
+  }
+
+  /** Sends a global request that wants no answer. */
+  notify(request: string, body: Uint8Array): void {
+    if (this.#ended !== undefined) return;
+    this.session.globalRequest(request, false, body);
+    this.driver.wake();
+  }
+
+  rekey(): void {
+    this.session.rekey();
+    this.driver.wake();
+  }
+
+  /** Says goodbye; settles when the connection is over. */
+  async close(): Promise<void> {
+    this.session.disconnect(undefined, 'disconnected by user');
+    this.driver.wake();
+    await this.closed;
+  }
+}
