@@ -94,9 +94,10 @@ export function summaryLines(
   const stories = groupBy(results, (result, host) => {
     if (!isFailure(result) && result.gone !== false) return undefined;
     const said = result.error?.message ?? tails.lastLine(host);
-    return `${classLabel(result)}${goneNote(result)}${said ? `: ${said}` : ''}`;
+    // Harmless before they are compared: what looks alike is alike.
+    return neutraliseLine(`${classLabel(result)}${goneNote(result)}${said ? `: ${said}` : ''}`);
   });
-  for (const [story, group] of stories) lines.push(`${fold(group)}: ${neutraliseLine(story)}`);
+  for (const [story, group] of stories) lines.push(`${fold(group)}: ${story}`);
   return lines;
 }
 

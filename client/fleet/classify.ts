@@ -64,8 +64,11 @@ export function classify(error: SshError, phase: Phase): HostClass {
 }
 
 /** Could the same connection succeed a moment later? Never once the command was sent: it may have run. */
-export const mayPass = (error: SshError, phase: Phase): boolean =>
-  phase !== 'command' && PASSING.has(error.code) && !(error.code === 'disconnected' && isAuthDisconnect(error));
+export function mayPass(error: SshError, phase: Phase): boolean {
+  if (phase === 'command' || !PASSING.has(error.code)) return false;
+  if (error.code === 'proxy' && error.cause instanceof SshError) return mayPass(error.cause, phase);
+  return error.code !== 'disconnected' || !isAuthDisconnect(error);
+}
 
 /**
  * Did the server hang up before it identified itself? That is how sshd sheds load beyond MaxStartups, and it says

@@ -1,0 +1,147 @@
+import { Writable } from 'node:stream';
+import { describe, expect, it } from 'vitest';
+import { Output } from '../../../cli/render/output.ts';
+import { settle } from '../../client/fleet/fake-clock.ts';
+import { Kept } from './harness.ts';
+
+/** Takes a chunk only when told to. */
+class Slow extends Writable {
+  readonly chunks: Buffer[] = [];
+  private pending: (() => void) | undefined;
+
+  override _write(chunk: Buffer, _encoding: string, done: () => void): void {
+    this.chunks.push(Buffer.from(chunk));
+    this.pending = done;
+  }
+
+  async takeAll(): Promise<void> {
+    for (let idle = 0; idle < 5; ) {
+      const { pending } = this;
+      this.pending = undefined;
+      pending?.();
+      idle = pending ? 0 : idle + 1;
+      await settle();
+    }
+  }
+}
+
+const failing = (code: string): Writable =>
+  new Writable({ write: (_chunk, _encoding, done) => done(Object.assign(new Error(code), { code })) });
+
+describe('Output', () => {
+  it('makes one write of all that is written in a tick', async () => {
+    const stream = new Kept();
+    const output = new Output(stream);
+    for (let i = 0; i < 1000; i++) output.writeText(`line ${i}\n`);
+    await settle();
+    expect(stream.chunks).toHaveLength(1);
+    output.writeText('more');
+    await output.end();
+    expect(stream.text).toMatch(/^line 0\nline 1\n[\s\S]*line 999\nmore$/);
+  });
+
+  it('keeps the order of small pieces, large ones and sources', async () => {
+    const stream = new Slow();
+    const output = new Output(stream);
+    const want: Buffer[] = [];
+    const put = (piece: Buffer): void => {
+      output.write(piece);
+      want.push(piece);
+    };
+    for (let i = 0; i < 50; i++) {
+      put(Buffer.from(`${i},`));
+      put(Buffer.alloc(20_000, i));
+      const parts = [Buffer.from('<'), Buffer.alloc(5_000, 'p'), Buffer.from('>')];
+      output.writeAll(parts);
+      want.push(...parts);
+      put(Buffer.alloc(15_000, i));
+    }
+    const end = output.end();
+    await stream.takeAll();
+    await end;
+    expect(Buffer.concat(stream.chunks).equals(Buffer.concat(want))).toBe(true);
+  });
+
+  it('asks to wait when the stream is behind, and to go on when it caught up', async () => {
+    const stream = new Slow();
+    const output = new Output(stream);
+    expect(output.ready()).toBeUndefined();
+    for (let i = 0; i < 40; i++) output.write(Buffer.alloc(20_000));
+    let released = false;
+    const wait = output.ready()!.then(() => {
+      released = true;
+    });
+    await settle();
+    expect(released).toBe(false);
+    await stream.takeAll();
+    await wait;
+    expect(output.ready()).toBeUndefined();
+  });
+
+  it('reads a source no faster than the stream takes it', async () => {
+    const stream = new Slow();
+    const output = new Output(stream);
+    let read = 0;
+    output.writeAll(
+      (function* () {
+        for (let i = 0; i < 100; i++) {
+          read++;
+          yield Buffer.alloc(64 * 1024);
+        }
+      })(),
+    );
+    await settle();
+    expect(read).toBe(1);
+    const end = output.end();
+    await stream.takeAll();
+    await end;
+    expect(read).toBe(100);
+  });
+
+  it('takes a reader that left quietly, once', async () => {
+    let told = 0;
+    const output = new Output(failing('EPIPE'), { onClosed: () => told++ });
+    output.writeText('x');
+    await settle();
+    await settle();
+    expect(output.closed).toBe(true);
+    output.writeText('y');
+    output.writeAll([Buffer.from('z')]);
+    expect(output.ready()).toBeUndefined();
+    await output.end();
+    expect(told).toBe(1);
+  });
+
+  it('frees writers that wait when the reader leaves', async () => {
+    const stream = new Slow();
+    const output = new Output(stream);
+    for (let i = 0; i < 40; i++) output.write(Buffer.alloc(20_000));
+    const wait = output.ready();
+    stream.destroy(Object.assign(new Error('EPIPE'), { code: 'EPIPE' }));
+    await wait;
+    await output.end();
+  });
+
+  it('reports any other failure to writers and at the end', async () => {
+    const output = new Output(failing('ENOSPC'));
+    output.writeText('x');
+    await settle();
+    await settle();
+    await expect(output.ready()).rejects.toThrow('ENOSPC');
+    await expect(output.end()).rejects.toThrow('ENOSPC');
+  });
+
+  it('calls around each burst', async () => {
+    const calls: string[] = [];
+    const stream = new Writable({
+      write: (chunk, _encoding, done) => {
+        calls.push(String(chunk));
+        done();
+      },
+    });
+    const output = new Output(stream, { before: () => calls.push('before'), after: () => calls.push('after') });
+    output.writeText('text');
+    await settle();
+    expect(calls).toEqual(['before', 'text', 'after']);
+  });
+});
