@@ -42,6 +42,8 @@ export const limits = {
   bcryptRounds: 10_000,
   pbkdf2Iterations: 50_000_000,
   argon2MemoryKib: 1024 * 1024,
+  /** Passes times KiB: minutes at the speed of the slowest provider. PuTTY's own default is some hundred MiB. */
+  argon2Work: 64 * 1024 * 1024,
   /** One SFTP packet: OpenSSH's SFTP_MAX_MSG_LENGTH is 256 KiB; some servers answer readdir with as much. */
   sftpPacket: 256 * 1024 + 1024,
   /** Handles: draft-ietf-secsh-filexfer-02 section 6.2. */
@@ -52,6 +54,9 @@ export const limits = {
   sftpExtensions: 256,
   sftpExtendedAttrs: 256,
   sftpStatusText: 4096,
+  /** A remote tree that is copied: depth (PATH_MAX allows 2048 at most) and entries, so that an endless one ends. */
+  sftpTreeDepth: 256,
+  sftpTreeEntries: 10_000_000,
   /** RSA public exponent: real ones are 65537, 35 or 3; verifying costs in proportion to its length. */
   rsaExponentBytes: 8,
   /** An algorithm or key type name: RFC 4251 section 6 allows 64 characters. */
@@ -63,4 +68,6 @@ export const limits = {
   /** Principals of one certificate, as OpenSSH; options and extensions (about ten are known). */
   certificatePrincipals: 256,
   certificateOptions: 256,
+  /** A revocation list file; a million revoked serials fit in 8 MiB. */
+  krlBytes: 64 * 1024 * 1024,
 } as const;

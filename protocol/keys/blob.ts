@@ -6,7 +6,7 @@
  */
 
 import { fromBigInt, modPow, toBigInt } from '../crypto/bignum.ts';
-import type { CryptoProvider, CurveName } from '../crypto/provider.ts';
+import type { CryptoProvider, CurveName, DsaSecret } from '../crypto/provider.ts';
 import { malformed, SshError } from '../errors.ts';
 import { limits } from '../limits.ts';
 import { Reader } from '../wire/reader.ts';
@@ -189,13 +189,17 @@ export function publicFromSecret(crypto: CryptoProvider, secret: SecretMaterial)
       return encodePublicMaterial({ kind: 'rsa', e: secret.e, n: secret.n });
     case 'dsa': {
       const { p, q, g } = secret;
-      if (bitLength(p) !== 1024) throw malformed('DSA prime is not of 1024 bits');
-      const y = fromBigInt(modPow(toBigInt(g), toBigInt(secret.x), toBigInt(p)));
-      return encodePublicMaterial({ kind: 'dsa', p, q, g, y });
+      return encodePublicMaterial({ kind: 'dsa', p, q, g, y: dsaPublic(secret) });
     }
     case 'sk':
       throw keyUnsupported('a security key cannot compute its public half');
   }
+}
+
+/** g^x mod p. */
+export function dsaPublic({ p, q, g, x }: Omit<DsaSecret, 'y'>): Uint8Array {
+  if (bitLength(p) !== 1024 || bitLength(q) !== 160 || bitLength(x) > 160) throw malformed('DSA numbers out of range');
+  return fromBigInt(modPow(toBigInt(g), toBigInt(x), toBigInt(p)));
 }
 
 function ecdsaPublic(crypto: CryptoProvider, curve: CurveName, secret: Uint8Array): Uint8Array {

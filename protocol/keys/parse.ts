@@ -3,9 +3,11 @@
 import type { CryptoProvider } from '../crypto/provider.ts';
 import { limits } from '../limits.ts';
 import { decodeUtf8, encodeUtf8 } from '../wire/text.ts';
-import { keyFormat, keyUnsupported } from './errors.ts';
+import { keyFormat } from './errors.ts';
 import { peekOpenssh, readOpenssh } from './openssh.ts';
 import { findPem } from './pem.ts';
+import { readPem } from './pkcs.ts';
+import { isPpk, peekPpk, readPpk } from './ppk.ts';
 import type { PrivateKey, PublicKey } from './types.ts';
 
 export interface ParsePrivateKeyOptions {
@@ -29,15 +31,18 @@ export function parsePrivateKey(
   const { passphrase } = options;
   const secret = typeof passphrase === 'string' ? encodeUtf8(passphrase) : passphrase;
   const text = textOf(bytes);
+  if (isPpk(text)) return readPpk(crypto, text, secret);
   const block = findPem(text, isPrivate);
   if (!block) throw keyFormat('not a private key', { reason: looksPublic(text) ? 'public-key' : 'unknown-format' });
   if (block.label === opensshLabel) return readOpenssh(crypto, block.body, secret);
-  throw keyUnsupported('unknown kind of PEM', { label: block.label });
+  return readPem(crypto, block, secret);
 }
 
-/** The public half of an OpenSSH key file, encrypted or not; undefined for the formats that do not show it. */
+/** The public half of a private key file, encrypted or not; undefined for the formats that do not show it. */
 export function peekPublicKey(bytes: Uint8Array): PublicKey | undefined {
-  const block = findPem(textOf(bytes), isPrivate);
+  const text = textOf(bytes);
+  if (isPpk(text)) return peekPpk(text);
+  const block = findPem(text, isPrivate);
   return block?.label === opensshLabel ? peekOpenssh(block.body) : undefined;
 }
 

@@ -112,59 +112,77 @@ export function readCertifiedFields(crypto: CryptoProvider, publicKey: PublicKey
   return readSecret(crypto, publicKey, reader);
 }
 
-/** Not slice(): of a Buffer that would be a view. */
-const copyOf = (bytes: Uint8Array): Uint8Array => new Uint8Array(bytes);
-
 function readSecret(crypto: CryptoProvider, publicKey: PublicKey, reader: Reader): KeyHalves {
-  const { material } = publicKey;
+  return checkedHalves(crypto, secretFields(publicKey, reader), publicKey);
+}
+
+function secretFields({ material }: PublicKey, reader: Reader): SecretMaterial {
   switch (material.kind) {
     case 'ed25519': {
       const pair = reader.string(64);
       if (pair.length !== 64) throw malformed('Ed25519 secret is not 64 bytes');
-      return checkedHalves(crypto, publicKey, { kind: 'ed25519', seed: copyOf(pair.subarray(0, 32)) });
+      return { kind: 'ed25519', seed: pair.subarray(0, 32) };
     }
-    case 'ecdsa': {
-      const { curve } = material;
-      const secret = padTo(reader.mpint(), curves[curve].bytes);
-      if (!secret) throw malformed('secret number longer than its curve');
-      return checkedHalves(crypto, publicKey, { kind: 'ecdsa', curve, secret });
-    }
+    case 'ecdsa':
+      return { kind: 'ecdsa', curve: material.curve, secret: reader.mpint() };
     case 'rsa': {
       const { n, e } = material;
       const [d, iqmp, p, q] = [reader.mpint(), reader.mpint(), reader.mpint(), reader.mpint()];
-      return checkedHalves(crypto, publicKey, {
-        kind: 'rsa',
-        n,
-        e,
-        d: copyOf(d),
-        iqmp: copyOf(iqmp),
-        p: copyOf(p),
-        q: copyOf(q),
-      });
+      return { kind: 'rsa', n, e, d, iqmp, p, q };
     }
     case 'dsa': {
       const { p, q, g, y } = material;
-      return checkedHalves(crypto, publicKey, { kind: 'dsa', p, q, g, y, x: copyOf(reader.mpint()) });
+      return { kind: 'dsa', p, q, g, y, x: reader.mpint() };
     }
-    default: {
-      const flags = reader.u8();
-      const [handle, reserved] = [copyOf(reader.string()), copyOf(reader.string())];
-      return { publicKey, secret: { kind: 'sk', flags, handle, reserved } };
-    }
+    default:
+      return { kind: 'sk', flags: reader.u8(), handle: reader.string(), reserved: reader.string() };
   }
 }
 
-/** A secret that does not belong to its public key signs garbage, and a wrong CRT number gives the key away. */
-export function checkedHalves(crypto: CryptoProvider, publicKey: PublicKey, secret: SecretMaterial): KeyHalves {
+/**
+ * Takes a secret as it was read, copies it and finds its public half, which must be `claimed` where there is a claim:
+ * a secret that does not belong to its public key signs garbage, and a wrong CRT number gives the key away.
+ */
+export function checkedHalves(crypto: CryptoProvider, found: SecretMaterial, claimed?: PublicKey): KeyHalves {
+  const secret = copySecret(found);
+  if (secret.kind === 'sk') {
+    if (!claimed) throw malformed('security key without its public half');
+    return { publicKey: claimed, secret };
+  }
   if (secret.kind === 'rsa') checkRsaSecret(secret);
   if (secret.kind === 'dsa') {
     const x = toBigInt(secret.x);
     if (x === 0n || x >= toBigInt(secret.q)) throw malformed('secret number out of range');
   }
-  if (secret.kind !== 'sk' && !equalBytes(publicFromSecret(crypto, secret).blob, publicKey.blob)) {
+  const publicKey = publicFromSecret(crypto, secret);
+  if (claimed && !equalBytes(publicKey.blob, claimed.blob)) {
     throw malformed('secret and public key do not belong together');
   }
   return { publicKey, secret };
+}
+
+/** Not slice(): of a Buffer that would be a view. ECDSA secrets get their curve's width. */
+function copySecret(found: SecretMaterial): SecretMaterial {
+  const copy = (bytes: Uint8Array): Uint8Array => new Uint8Array(bytes);
+  switch (found.kind) {
+    case 'ed25519':
+      return { kind: 'ed25519', seed: copy(found.seed) };
+    case 'ecdsa': {
+      const secret = padTo(found.secret, curves[found.curve].bytes);
+      if (!secret) throw malformed('secret number longer than its curve');
+      return { ...found, secret };
+    }
+    case 'rsa': {
+      const { n, e, d, p, q, iqmp } = found;
+      return { kind: 'rsa', n: copy(n), e: copy(e), d: copy(d), p: copy(p), q: copy(q), iqmp: copy(iqmp) };
+    }
+    case 'dsa': {
+      const { p, q, g, y, x } = found;
+      return { kind: 'dsa', p: copy(p), q: copy(q), g: copy(g), y: copy(y), x: copy(x) };
+    }
+    case 'sk':
+      return { ...found, handle: copy(found.handle), reserved: copy(found.reserved) };
+  }
 }
 
 function checkRsaSecret(secret: RsaSecret): void {

@@ -21,6 +21,7 @@ export interface PublicKey {
 
 export type SecretMaterial =
   | { readonly kind: 'ed25519'; readonly seed: Uint8Array }
+  /** `secret` has the width of its curve. */
   | { readonly kind: 'ecdsa'; readonly curve: CurveName; readonly secret: Uint8Array }
   | ({ readonly kind: 'rsa' } & RsaSecret)
   | ({ readonly kind: 'dsa' } & DsaSecret)
