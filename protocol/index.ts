@@ -57,6 +57,7 @@ export type {
 } from './crypto/provider.ts';
 export { equalBytes, platformRandom, type Random } from './crypto/random.ts';
 export { crtExponents, padSignature, usableRsa } from './crypto/rsa.ts';
+export { hasSmallOrder } from './crypto/small-order.ts';
 export { createSntrup761 } from './crypto/sntrup761.ts';
 export { type Umac, umac } from './crypto/umac.ts';
 export { Disconnect, type ErrorCode, SshError, type SshErrorOptions } from './errors.ts';

@@ -11,6 +11,7 @@ import {
   type Dsa,
   type Ecdsa,
   type Ed25519,
+  hasSmallOrder,
   padSignature,
   type Rsa,
   SshError,
@@ -63,7 +64,7 @@ export const ed25519: Ed25519 = {
       ),
     ),
   verify(publicKey, message, signature) {
-    if (publicKey.length !== 32 || signature.length !== 64) return false;
+    if (publicKey.length !== 32 || signature.length !== 64 || hasSmallOrder(publicKey)) return false;
     return holds(() => verify(null, message, ed25519Public(publicKey), signature));
   },
 };
