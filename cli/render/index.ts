@@ -78,7 +78,8 @@ export function createRenderer(options: RenderOptions): Rendering {
   const view = modeRenderer(mode, { hosts, store, out, err, looks, prefix: options.prefix ?? true, now });
   if (view) parts.push(view);
   if (status) parts.push(status);
-  if (!options.quiet && !isJson) parts.push(new SummaryRenderer({ hosts, err, color: looks.stderr.color }));
+  if (!options.quiet && !isJson)
+    parts.push(new SummaryRenderer({ hosts, err, color: looks.stderr.color, isUnwanted: () => out.closed }));
   const all = combine(parts);
   return {
     event: (event: HostEvent) => all.event(event),

@@ -7,7 +7,7 @@
 
 import { isUtf8 } from 'node:buffer';
 import type { FleetOutcome, HostEvent, HostResult, OutputStream } from '../../client/index.ts';
-import { Lines } from './lines.ts';
+import { Lines, type TakeLine } from './lines.ts';
 import type { Output } from './output.ts';
 import type { Renderer, RenderHost } from './renderer.ts';
 import { SpillBuffer, type SpillStore } from './spill.ts';
@@ -37,11 +37,14 @@ const summaryOf = (outcome: FleetOutcome): object => {
 };
 
 /** JSON leaves DEL, C1 and bidi controls as they are; escaped they mean the same and no terminal obeys them. */
-const jsonOf = (value: unknown): string =>
-  JSON.stringify(value).replace(
-    /[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g,
-    (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`,
-  );
+const jsonOf = (value: unknown): string => {
+  const json = JSON.stringify(value);
+  return OBEYED.test(json)
+    ? json.replace(OBEYED_ALL, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`)
+    : json;
+};
+const OBEYED = /[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/;
+const OBEYED_ALL = new RegExp(OBEYED, 'g');
 
 /** Text as the inside of a JSON string. */
 const escaped = (text: string): string => jsonOf(text).slice(1, -1);
@@ -80,6 +83,8 @@ function* field(textName: string, base64Name: string, buffer: SpillBuffer): Gene
 export class JsonEvents implements Renderer {
   private readonly options: JsonOptions;
   private readonly lines = new Map<number, Record<OutputStream, Lines>>();
+  private openedAt = Number.NaN;
+  private openedAs = '';
 
   constructor(options: JsonOptions) {
     this.options = options;
@@ -106,12 +111,13 @@ export class JsonEvents implements Renderer {
         break;
       }
       case 'output':
-        this.linesOf(event.host)[event.stream].push(event.data, this.taker(host, event.stream));
+        this.writeLines(event.host, event.stream, (lines, take) => lines.push(event.data, take));
         break;
       case 'result': {
-        const lines = this.lines.get(event.host);
+        for (const stream of ['stdout', 'stderr'] as const) {
+          if (this.lines.has(event.host)) this.writeLines(event.host, stream, (lines, take) => lines.end(take));
+        }
         this.lines.delete(event.host);
-        for (const stream of ['stdout', 'stderr'] as const) lines?.[stream].end(this.taker(host, stream));
         this.say({ type: 'result', host, ...resultFields(event.result) });
       }
     }
@@ -123,8 +129,17 @@ export class JsonEvents implements Renderer {
   }
 
   private say(fields: object): void {
-    const time = new Date(this.options.now()).toISOString();
-    this.options.out.writeText(`${jsonOf({ v: JSON_VERSION, time, ...fields })}\n`);
+    this.options.out.writeText(`${this.opening()},${jsonOf(fields).slice(1)}\n`);
+  }
+
+  /** `{"v":1,"time":"..."`, made once a millisecond. */
+  private opening(): string {
+    const now = this.options.now();
+    if (now !== this.openedAt) {
+      this.openedAt = now;
+      this.openedAs = `{"v":${JSON_VERSION},"time":"${new Date(now).toISOString()}"`;
+    }
+    return this.openedAs;
   }
 
   private linesOf(host: number): Record<OutputStream, Lines> {
@@ -136,21 +151,25 @@ export class JsonEvents implements Renderer {
     return lines;
   }
 
-  /** One event a line; `newline` is there only when it is missing. */
-  private taker(host: string, stream: OutputStream) {
-    return (line: Uint8Array | SpillBuffer, ended: boolean): void => {
-      const open = { type: 'output', host, stream, ...(!ended && { newline: false }) };
+  /** One event a line, those of a chunk in one write; `newline` is there only when it is missing. */
+  private writeLines(host: number, stream: OutputStream, feed: (lines: Lines, take: TakeLine) => void): void {
+    const { hosts, out } = this.options;
+    const open = `${this.opening()},"type":"output","host":${jsonOf(hosts[host]!.name)},"stream":"${stream}"`;
+    let gathered = '';
+    feed(this.linesOf(host)[stream], (line, ended) => {
+      const head = ended ? `${open},` : `${open},"newline":false,`;
       if (line instanceof Uint8Array) {
         const bytes = Buffer.from(line.buffer, line.byteOffset, line.length);
-        this.say({ ...open, ...(isUtf8(bytes) ? { text: bytes.toString() } : { base64: bytes.toString('base64') }) });
+        const said = isUtf8(bytes) ? `"text":${jsonOf(bytes.toString())}` : `"base64":"${bytes.toString('base64')}"`;
+        gathered += `${head}${said}}\n`;
         return;
       }
-      const time = new Date(this.options.now()).toISOString();
-      const { out } = this.options;
-      out.writeText(`${jsonOf({ v: JSON_VERSION, time, ...open }).slice(0, -1)},`);
+      out.writeText(gathered + head);
+      gathered = '';
       out.writeAll(field('text', 'base64', line));
       out.writeText('}\n');
-    };
+    });
+    if (gathered !== '') out.writeText(gathered);
   }
 }
 

@@ -14,6 +14,9 @@ const LF = 0x0a;
 /** Takes one line without its newline; a long one must be drained. `ended` is false for a last line without newline. */
 export type TakeLine = (line: Uint8Array | SpillBuffer, ended: boolean) => void;
 
+/** Takes whole lines at once, the last newline included, where a mode need not see each. */
+export type TakeBlock = (block: Uint8Array) => void;
+
 export class Lines {
   private readonly store: SpillStore;
   private partial: SpillBuffer | undefined;
@@ -22,14 +25,26 @@ export class Lines {
     this.store = store;
   }
 
-  push(chunk: Uint8Array, take: TakeLine): void {
+  push(chunk: Uint8Array, take: TakeLine, takeBlock?: TakeBlock): void {
     let from = 0;
-    for (let end = chunk.indexOf(LF); end >= 0; end = chunk.indexOf(LF, from)) {
-      const line = chunk.subarray(from, end);
+    if (this.partial) {
+      const end = chunk.indexOf(LF);
+      this.partial.push(end < 0 ? chunk : chunk.subarray(0, end));
+      if (end < 0) return;
+      this.emitPartial(take, true);
       from = end + 1;
-      if (this.partial) this.completePartial(line, take);
-      else take(line, true);
     }
+    const last = chunk.lastIndexOf(LF);
+    if (takeBlock) {
+      if (last >= from) takeBlock(chunk.subarray(from, last + 1));
+    } else {
+      for (let at = from; at <= last; ) {
+        const end = chunk.indexOf(LF, at);
+        take(chunk.subarray(at, end), true);
+        at = end + 1;
+      }
+    }
+    if (last >= from) from = last + 1;
     if (from === chunk.length) return;
     this.partial ??= new SpillBuffer(this.store);
     this.partial.push(chunk.subarray(from));
@@ -38,11 +53,6 @@ export class Lines {
   /** The bytes are over: what is left is a line without its newline. */
   end(take: TakeLine): void {
     if (this.partial) this.emitPartial(take, false);
-  }
-
-  private completePartial(rest: Uint8Array, take: TakeLine): void {
-    this.partial!.push(rest);
-    this.emitPartial(take, true);
   }
 
   private emitPartial(take: TakeLine, ended: boolean): void {

@@ -196,9 +196,10 @@ export class Output {
     this.queuedBytes = 0;
     this.queuedSources = 0;
     this.start = this.fill;
-    if (!READER_GONE.has((error as NodeJS.ErrnoException).code ?? '')) this.failure = error;
+    const readerGone = READER_GONE.has((error as NodeJS.ErrnoException).code ?? '');
+    if (!readerGone) this.failure = error;
     this.releaseWriters();
-    this.options.onClosed?.();
+    if (readerGone) this.options.onClosed?.();
   }
 }
 

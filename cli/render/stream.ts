@@ -7,7 +7,7 @@
 
 import type { HostEvent, OutputStream } from '../../client/index.ts';
 import { HOST_STYLES, neutraliseBytes, padToWidth, paint, shortNames, textWidth } from '../terminal.ts';
-import { Lines, type TakeLine } from './lines.ts';
+import { Lines, type TakeBlock, type TakeLine } from './lines.ts';
 import type { Output } from './output.ts';
 import type { Renderer, RenderHost } from './renderer.ts';
 import type { SpillBuffer, SpillStore } from './spill.ts';
@@ -49,6 +49,7 @@ export class StreamRenderer implements Renderer {
   private target: Output;
   private harmless = false;
   private readonly take: TakeLine = (line) => this.writeLine(line);
+  private readonly takeBlock: TakeBlock = (block) => this.writeBlock(block);
 
   constructor(options: StreamOptions) {
     this.options = options;
@@ -59,7 +60,7 @@ export class StreamRenderer implements Renderer {
   event(event: HostEvent): void | Promise<void> {
     if (event.type === 'output') {
       this.aim(event.host, event.stream);
-      this.linesOf(event.host)[event.stream].push(event.data, this.take);
+      this.linesOf(event.host)[event.stream].push(event.data, this.take, this.harmless ? undefined : this.takeBlock);
       return this.target.ready();
     }
     if (event.type !== 'result') return;
@@ -88,6 +89,20 @@ export class StreamRenderer implements Renderer {
       this.lines.set(host, lines);
     }
     return lines;
+  }
+
+  /** Latin-1 turns bytes into a string and back unchanged, and strings are prefixed four times as fast as bytes. */
+  private writeBlock(block: Uint8Array): void {
+    const { target, prefix } = this;
+    if (prefix.length === 0) {
+      target.write(block);
+      return;
+    }
+    const head = Buffer.from(prefix).toString('latin1');
+    const text = Buffer.from(block.buffer, block.byteOffset, block.length - 1).toString('latin1');
+    // A `$` in the replacement would mean something.
+    const lines = text.replaceAll('\n', `\n${head.replaceAll('$', '$$$$')}`);
+    target.write(Buffer.from(`${head}${lines}\n`, 'latin1'));
   }
 
   private writeLine(line: Uint8Array | SpillBuffer): void {

@@ -17,6 +17,8 @@ export interface SummaryOptions {
   readonly hosts: readonly RenderHost[];
   readonly err: Output;
   readonly color: boolean;
+  /** Asked at the end: whoever left before it wants to hear no more. */
+  readonly isUnwanted: () => boolean;
 }
 
 /** The last bytes each host wrote to stderr. */
@@ -114,7 +116,8 @@ export class SummaryRenderer implements Renderer {
   }
 
   end(outcome: FleetOutcome): void {
-    const { hosts, err, color } = this.options;
+    const { hosts, err, color, isUnwanted } = this.options;
+    if (isUnwanted()) return;
     for (const line of summaryLines(hosts, outcome, this.tails, color)) err.writeText(`${line}\n`);
   }
 }

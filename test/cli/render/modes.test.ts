@@ -1,10 +1,13 @@
+import { Writable } from 'node:stream';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { createRenderer } from '../../../cli/render/index.ts';
 import { Output, samePlace } from '../../../cli/render/output.ts';
 import { SpillStore } from '../../../cli/render/spill.ts';
 import { StreamRenderer } from '../../../cli/render/stream.ts';
 import { type HostEvent, SshError } from '../../../client/index.ts';
-import { bytes, ends, Kept, output, play } from './harness.ts';
+import { FakeClock, settle } from '../../client/fleet/fake-clock.ts';
+import { bytes, ends, Kept, output, play, result } from './harness.ts';
 
 const silent = { stdout: 0, stderr: 0 };
 const names = (count: number): string[] => Array.from({ length: count }, (_, i) => `node${i + 1}`);
@@ -42,6 +45,35 @@ describe('stream', () => {
       [output(0, Buffer.concat([line, bytes('\n'), line])), ends(0, { class: 'ok' })],
     );
     expect(stdout.buffer).toEqual(Buffer.concat([bytes('h: '), line, bytes('\nh: '), line, bytes('\n')]));
+  });
+
+  it('takes a name for what it is, whatever its characters', async () => {
+    const { stdout } = await play(['größe-$&-$1'], [output(0, 'a\nb\n\nc\n'), ends(0, { class: 'ok' })]);
+    expect(stdout.text).toBe(['a', 'b', '', 'c'].map((line) => `größe-$&-$1: ${line}\n`).join(''));
+  });
+
+  it('ends quietly when the reader of stdout leaves', async () => {
+    const clock = new FakeClock();
+    const stderr = new Kept();
+    let closed = 0;
+    const renderer = createRenderer({
+      hosts: [{ name: 'h' }],
+      command: '',
+      stdout: new Writable({ write: (_c, _e, done) => done(Object.assign(new Error('EPIPE'), { code: 'EPIPE' })) }),
+      stderr,
+      env: {},
+      clock,
+      now: () => 0,
+      onClosed: () => closed++,
+    });
+    await renderer.event(output(0, 'x\n'));
+    await settle();
+    await settle();
+    expect(closed).toBe(1);
+    const end = result({ class: 'cancelled' });
+    await renderer.event({ type: 'result', host: 0, result: end });
+    await renderer.end({ results: [end], ms: 1 });
+    expect(stderr.text).toBe('');
   });
 
   it('never cuts or merges a line and keeps the order in a host, whatever the chunks and their order', async () => {

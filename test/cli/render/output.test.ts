@@ -123,7 +123,7 @@ describe('Output', () => {
   });
 
   it('reports any other failure to writers and at the end', async () => {
-    const output = new Output(failing('ENOSPC'));
+    const output = new Output(failing('ENOSPC'), { onClosed: () => expect.unreachable() });
     output.writeText('x');
     await settle();
     await settle();
