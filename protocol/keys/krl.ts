@@ -10,7 +10,9 @@ import { equalBytes } from '../crypto/random.ts';
 import { malformed } from '../errors.ts';
 import { limits } from '../limits.ts';
 import { Reader } from '../wire/reader.ts';
+import { decodeUtf8 } from '../wire/text.ts';
 import { keyFormat, keyUnsupported, readingKey } from './errors.ts';
+import { parsePublicKeyLine } from './public-line.ts';
 import type { Certificate, PublicKey } from './types.ts';
 
 /** Revoked certificates of one authority. */
@@ -44,6 +46,22 @@ const CertSection = { serialList: 0x20, serialRange: 0x21, serialBitmap: 0x22, k
 export function parseKrl(bytes: Uint8Array): Krl {
   if (bytes.length > limits.krlBytes) throw keyFormat('revocation list too large', { size: bytes.length });
   return readingKey('KRL', () => readKrl(new Reader(new Uint8Array(bytes))));
+}
+
+/**
+ * What RevokedHostKeys and RevokedKeys name: a list in the binary form, or a text file with a public key a line
+ * (ssh_config(5)). A line that does not parse makes the whole file unusable: it may be the key that matters.
+ */
+export function parseRevocations(bytes: Uint8Array): Krl {
+  if (bytes.length >= 8 && new Reader(bytes).u64() === magic) return parseKrl(bytes);
+  if (bytes.length > limits.krlBytes) throw keyFormat('revocation list too large', { size: bytes.length });
+  const keys = new Set<string>();
+  for (const line of decodeUtf8(bytes).split(/\r\n|\n|\r/)) {
+    if (/^\s*(#|$)/.test(line)) continue;
+    keys.add(asText(parsePublicKeyLine(line).key.blob));
+  }
+  const none = new Set<string>();
+  return { version: 0n, generated: 0n, comment: '', certificates: [], keys, sha1: none, sha256: none };
 }
 
 function readKrl(reader: Reader): Krl {

@@ -2,10 +2,11 @@ import { execFileSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { nobleCrypto as crypto } from '../../../protocol/crypto/noble.ts';
-import { isRevoked, parseKrl } from '../../../protocol/keys/krl.ts';
+import { isRevoked, parseKrl, parseRevocations } from '../../../protocol/keys/krl.ts';
 import { parsePublicKeyFile } from '../../../protocol/keys/public-line.ts';
+import { encodeUtf8 } from '../../../protocol/wire/text.ts';
 import { Writer } from '../../../protocol/wire/writer.ts';
-import { bytesOf, codeOf } from './fixtures.ts';
+import { bytesOf, codeOf, textOf } from './fixtures.ts';
 
 const folder = new URL('../../vectors/keys/', import.meta.url);
 const subjects = [
@@ -55,6 +56,21 @@ describe('revocation lists of ssh-keygen -k', () => {
     expect(ours('certs', 'cert/user_anyone-cert.pub')).toBe(false);
     expect(ours('certs', 'openssh/ed25519.pub')).toBe(false);
   });
+});
+
+test('a text file of keys revokes them, their certificates and what they certified', () => {
+  const text = `# gone\n\n${textOf('openssh/rsa.pub')}${textOf('openssh/ecdsa256.pub')}`;
+  const list = parseRevocations(encodeUtf8(text));
+  const revoked = (file: string): boolean => {
+    const { key, certificate } = parsePublicKeyFile(bytesOf(file));
+    return isRevoked(crypto, list, certificate ?? key);
+  };
+  expect(revoked('openssh/rsa.pub')).toBe(true);
+  expect(revoked('cert/user_rsa-cert.pub')).toBe(true);
+  expect(revoked('cert/host_by_ecdsa-cert.pub')).toBe(true);
+  expect(revoked('openssh/ed25519.pub')).toBe(false);
+  expect(codeOf(() => parseRevocations(encodeUtf8(`${text}nonsense\n`)))).toBe('key-format');
+  expect(parseRevocations(bytesOf('krl/keys'))).toEqual(parseKrl(bytesOf('krl/keys')));
 });
 
 describe('reading', () => {

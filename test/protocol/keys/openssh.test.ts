@@ -6,14 +6,19 @@ import { bytesToHex } from '@noble/hashes/utils.js';
 import { afterAll, describe, expect, test } from 'vitest';
 import { nobleCrypto as crypto } from '../../../protocol/crypto/noble.ts';
 import { bcryptPbkdf, piWords } from '../../../protocol/keys/bcrypt-pbkdf.ts';
+import { encodePublicMaterial } from '../../../protocol/keys/blob.ts';
 import { fileCiphers } from '../../../protocol/keys/file-cipher.ts';
 import { type GenerateType, generateKey } from '../../../protocol/keys/generate.ts';
 import { formatPrivateKey } from '../../../protocol/keys/openssh.ts';
 import { parsePrivateKey, peekPublicKey } from '../../../protocol/keys/parse.ts';
 import { formatPublicKeyLine, parsePublicKeyFile } from '../../../protocol/keys/public-line.ts';
+import type { PrivateKey, PublicMaterial } from '../../../protocol/keys/types.ts';
 import { encodeUtf8 } from '../../../protocol/wire/text.ts';
 import { bytesOf, codeOf, passphrase, textOf } from './fixtures.ts';
 
+const load = (name: string) => parsePrivateKey(crypto, bytesOf(`openssh/${name}`));
+const { material: ecdsa } = load('ecdsa256').publicKey;
+const ecdsaPoint = ecdsa.kind === 'ecdsa' ? ecdsa.point : new Uint8Array(0);
 const types = ['ed25519', 'rsa', 'rsa1024', 'ecdsa256', 'ecdsa384', 'ecdsa521', 'dsa'];
 const usable = fileCiphers.filter((cipher) => cipher.available(crypto)).map((cipher) => cipher.name);
 
@@ -39,10 +44,10 @@ describe('bcrypt_pbkdf', () => {
     expect(bytesToHex(bcryptPbkdf(crypto, encodeUtf8(password), encodeUtf8(salt), rounds, length))).toBe(expected);
   });
 
-  test("ssh-keygen's 24 rounds take well under a second", () => {
-    const before = performance.now();
+  test("ssh-keygen's 24 rounds take no more than a moment of processor time", () => {
+    const before = process.cpuUsage();
     bcryptPbkdf(crypto, encodeUtf8('x'), new Uint8Array(16), 24, 48);
-    expect(performance.now() - before).toBeLessThan(3000);
+    expect(process.cpuUsage(before).user / 1e6).toBeLessThan(2);
   });
 });
 
@@ -120,10 +125,22 @@ describe('ssh-keygen reads what we write', () => {
     expect(publicLine(text, passphrase)).toBe(formatPublicKeyLine(key.publicKey, 'ünïcode'));
   });
 
-  test.each<GenerateType>(['ed25519', 'ecdsa-sha2-nistp256', 'ecdsa-sha2-nistp384', 'ecdsa-sha2-nistp521'])(
+  test.each<PublicMaterial>([
+    { kind: 'sk-ed25519', point: new Uint8Array(32).fill(7), application: 'ssh:' },
+    { kind: 'sk-ecdsa', point: ecdsaPoint, application: 'ssh:it' },
+  ])('a security key: $kind', (material) => {
+    const publicKey = encodePublicMaterial(material);
+    const secret = { kind: 'sk', flags: 1, handle: Uint8Array.of(1, 2, 3), reserved: new Uint8Array(0) } as const;
+    const key: PrivateKey = { publicKey, secret, comment: 'token' };
+    const text = formatPrivateKey(crypto, key);
+    expect(parsePrivateKey(crypto, encodeUtf8(text))).toEqual(key);
+    expect(publicLine(text, '')).toBe(formatPublicKeyLine(publicKey, 'token'));
+  });
+
+  test.each<GenerateType>(['ed25519', 'ecdsa-sha2-nistp256', 'ecdsa-sha2-nistp384', 'ecdsa-sha2-nistp521', 'rsa'])(
     'a generated %s',
     (type) => {
-      const key = generateKey(crypto, type, { comment: 'new' });
+      const key = generateKey(crypto, type, { comment: 'new', bits: 1024 });
       expect(publicLine(formatPrivateKey(crypto, key), '')).toBe(formatPublicKeyLine(key.publicKey, 'new'));
     },
   );
