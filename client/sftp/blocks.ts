@@ -1,0 +1,19 @@
+/**
+ * Memory for file data on its way: blocks of one size, handed round instead of being allocated anew, because fresh
+ * memory costs more than the copying into it. A local file is read or written a block at a time whatever size the
+ * server's requests have.
+ */
+
+/** Two of the 255 KiB that OpenSSH takes and gives in one request. */
+export const BLOCK_BYTES = 510 * 1024;
+/** Blocks kept for the next transfer. */
+const MOST_KEPT = 64;
+
+const kept: Uint8Array[] = [];
+
+export const takeBlock = (): Uint8Array => kept.pop() ?? Buffer.allocUnsafeSlow(BLOCK_BYTES);
+
+/** Only when nobody reads or writes it any more. */
+export function giveBlock(block: Uint8Array): void {
+  if (kept.length < MOST_KEPT) kept.push(block);
+}

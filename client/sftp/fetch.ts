@@ -1,0 +1,189 @@
+/**
+ * Remote file to local descriptor, pipelined: as many reads in flight as the path holds, gathered in blocks, each block
+ * written once. Short answers are asked for again, the end may be unknown. Opens, names and finishes nothing: that is
+ * `download.ts`.
+ */
+
+import { SshError } from '../../protocol/index.ts';
+import { BLOCK_BYTES, giveBlock, takeBlock } from './blocks.ts';
+import { type Answer, aborted, type SftpLink } from './link.ts';
+import { fileError, writeAll } from './local-file.ts';
+import type { RemoteFile } from './remote-file.ts';
+import { TransferWindow } from './window.ts';
+
+export interface FetchOptions {
+  readonly from: RemoteFile;
+  readonly fd: number;
+  /** What errors of the descriptor are said to be about. */
+  readonly localPath: string;
+  readonly start: number;
+  /** Where the file ends; Infinity when that has to be found out. */
+  readonly end: number;
+  readonly signal?: AbortSignal | undefined;
+  onBytes(count: number): void;
+}
+
+interface Block {
+  readonly memory: Uint8Array;
+  readonly at: number;
+  readonly length: number;
+  /** Bytes asked for so far, and requests without an answer. */
+  asked: number;
+  open: number;
+}
+
+/** Blocks that may wait for the local disk beside what the window holds. */
+const WAITING_BYTES = 8 * 1024 * 1024;
+
+export class Fetch {
+  readonly #options: FetchOptions;
+  readonly #link: SftpLink;
+  readonly #request: number;
+  readonly #blockLength: number;
+  readonly #window: TransferWindow;
+  readonly #blocks = new Set<Block>();
+  #filling: Block | undefined;
+  #next: number;
+  #end: number;
+  /** Behind the last byte that came. */
+  #highest: number;
+  #writing = 0;
+  #error: SshError | undefined;
+  #settle: { resolve: (end: number) => void; reject: (error: SshError) => void } | undefined;
+  readonly #abort = (): void => this.#fail(aborted(this.#options.signal!));
+
+  constructor(options: FetchOptions, request: number) {
+    this.#options = options;
+    this.#link = options.from.sftp.link;
+    this.#request = Math.min(request, BLOCK_BYTES);
+    this.#blockLength = Math.floor(BLOCK_BYTES / this.#request) * this.#request;
+    this.#window = new TransferWindow(this.#request);
+    this.#next = options.start;
+    this.#highest = options.start;
+    this.#end = options.end;
+  }
+
+  /** Everything before this is in the local file. */
+  get contiguous(): number {
+    let least = this.#next;
+    for (const block of this.#blocks) least = Math.min(least, block.at);
+    return least;
+  }
+
+  /** Runs once; gives the end of the file. After a failure nothing is written to the descriptor any more. */
+  run(): Promise<number> {
+    return new Promise((resolve, reject) => {
+      this.#settle = { resolve, reject };
+      const { signal } = this.#options;
+      if (signal?.aborted) this.#abort();
+      else signal?.addEventListener('abort', this.#abort, { once: true });
+      this.#pump();
+    });
+  }
+
+  #pump(): void {
+    try {
+      while (!this.#error && this.#window.open) {
+        const block = this.#filling ?? this.#begin();
+        if (!block) break;
+        const from = block.asked;
+        const to = Math.min(from + this.#request, block.length);
+        block.asked = to;
+        if (to === block.length) this.#filling = undefined;
+        block.open++;
+        this.#read(block, from, to);
+      }
+    } catch (error) {
+      this.#fail(error);
+    }
+    this.#finish();
+  }
+
+  #begin(): Block | undefined {
+    if (this.#next >= this.#end) return undefined;
+    if (this.#blocks.size * BLOCK_BYTES >= this.#window.limit + WAITING_BYTES) return undefined;
+    const length = Math.min(this.#blockLength, this.#end - this.#next);
+    const block = { memory: takeBlock(), at: this.#next, length, asked: 0, open: 0 };
+    this.#next += length;
+    this.#blocks.add(block);
+    this.#filling = block;
+    return block;
+  }
+
+  #read(block: Block, from: number, to: number): void {
+    const { handle, path } = this.#options.from;
+    const into = block.memory.subarray(from, to);
+    const sentAt = performance.now();
+    const id = this.#link.client.read(handle, block.at + from, to - from, into, path);
+    this.#window.sent(to - from, sentAt);
+    this.#link.ask(id, (answer) => {
+      this.#window.answered(to - from, sentAt, performance.now());
+      this.#answered(block, from, to, answer);
+    });
+  }
+
+  #answered(block: Block, from: number, to: number, answer: Answer): void {
+    if (answer.kind === 'failed') {
+      this.#fail(answer.error);
+    } else if (answer.kind === 'data') {
+      const got = from + answer.data.length;
+      this.#highest = Math.max(this.#highest, block.at + got);
+      this.#options.onBytes(answer.data.length);
+      if (got < to && !this.#error) {
+        try {
+          this.#read(block, got, to);
+          return;
+        } catch (error) {
+          this.#fail(error);
+        }
+      }
+    } else {
+      this.#end = Math.min(this.#end, block.at + from);
+    }
+    block.open--;
+    if (block.open === 0 && (this.#error || block !== this.#filling)) this.#store(block);
+    this.#pump();
+  }
+
+  /** Nothing of `block` is under way any more. */
+  #store(block: Block): void {
+    if (this.#filling === block) this.#filling = undefined;
+    const length = Math.min(this.#end - block.at, block.length);
+    if (this.#error || length <= 0) {
+      giveBlock(block.memory);
+      // A block that failed stays on the list: nothing behind it counts as arrived.
+      if (!this.#error) this.#blocks.delete(block);
+      return;
+    }
+    this.#writing++;
+    writeAll(this.#options.fd, block.memory.subarray(0, length), block.at, (error) => {
+      this.#writing--;
+      giveBlock(block.memory);
+      if (error) this.#fail(fileError(error, this.#options.localPath));
+      else this.#blocks.delete(block);
+      this.#pump();
+    });
+  }
+
+  #fail(error: unknown): void {
+    this.#error ??= error instanceof SshError ? error : new SshError('lost', String(error), { cause: error });
+    this.#finish();
+  }
+
+  #finish(): void {
+    if (!this.#settle || this.#writing > 0) return;
+    if (!this.#error) {
+      if (this.#blocks.size > 0 || this.#next < this.#end) return;
+      if (this.#highest > this.#end) this.#error = changed(this.#options.from.path);
+    }
+    const { resolve, reject } = this.#settle;
+    this.#settle = undefined;
+    this.#options.signal?.removeEventListener('abort', this.#abort);
+    if (this.#error) reject(this.#error);
+    else resolve(this.#end);
+  }
+}
+
+/** The end of the file came before bytes that are there: it was cut while it was read. */
+const changed = (path: string): SshError =>
+  new SshError('sftp', `${path} changed while it was read`, { by: 'peer', detail: { path, operation: 'read' } });

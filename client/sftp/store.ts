@@ -1,0 +1,184 @@
+/**
+ * Local file to remote file, pipelined over one or more SFTP sessions ("lanes"): servers grant a channel little window
+ * (OpenSSH: 2 MiB), so over a distance one channel alone is slow. Opens, names and finishes nothing: that is
+ * `upload.ts`.
+ */
+
+import { SshError } from '../../protocol/index.ts';
+import { BLOCK_BYTES } from './blocks.ts';
+import { aborted } from './link.ts';
+import type { RemoteFile } from './remote-file.ts';
+import type { SharedBlock, SharedFile } from './shared-file.ts';
+import { TransferWindow } from './window.ts';
+
+export interface StoreOptions {
+  readonly from: SharedFile;
+  /** A multiple of the block size. */
+  readonly start: number;
+  readonly signal?: AbortSignal | undefined;
+  onBytes(count: number): void;
+  /** Called once when round trips are long and much is left: time to `addLane`. */
+  onDistance?(): void;
+}
+
+interface Lane {
+  readonly file: RemoteFile;
+  readonly window: TransferWindow;
+  readonly request: number;
+  stalled: boolean;
+}
+
+interface Slot {
+  block: SharedBlock | undefined;
+  cut: number;
+  open: number;
+}
+
+/** Blocks read ahead of sending. */
+const AHEAD = 4;
+/** Beyond this round trip one channel's window is felt. */
+const DISTANCE_MS = 8;
+const WORTH_LANES = 4 * 1024 * 1024;
+
+export class Store {
+  readonly #options: StoreOptions;
+  readonly #lanes: Lane[] = [];
+  #turn = 0;
+  #nextBlock: number;
+  #ahead: Slot[] = [];
+  /** Requests without an answer, over all lanes. */
+  #open = 0;
+  #left: number;
+  #toldDistance = false;
+  #error: SshError | undefined;
+  #settle: { resolve: () => void; reject: (error: SshError) => void } | undefined;
+  readonly #abort = (): void => this.#fail(aborted(this.#options.signal!));
+
+  constructor(options: StoreOptions) {
+    this.#options = options;
+    this.#nextBlock = options.start / BLOCK_BYTES;
+    this.#left = options.from.size - options.start;
+  }
+
+  /** `file` is the same remote file, opened in a session of its own; `request` what that session takes at a time. */
+  addLane(file: RemoteFile, request: number): void {
+    this.#lanes.push({ file, request, window: new TransferWindow(request), stalled: false });
+    if (this.#settle) this.#pump();
+  }
+
+  /** Runs once; every byte is acknowledged when it settles well. */
+  run(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#settle = { resolve, reject };
+      const { signal } = this.#options;
+      if (signal?.aborted) this.#abort();
+      else signal?.addEventListener('abort', this.#abort, { once: true });
+      this.#pump();
+    });
+  }
+
+  #pump(): void {
+    try {
+      this.#readAhead();
+      for (let lane = this.#lane(); lane && !this.#error; lane = this.#lane()) {
+        const slot = this.#ahead[0];
+        if (!slot?.block) break;
+        this.#write(lane, slot, slot.block);
+        this.#readAhead();
+      }
+    } catch (error) {
+      this.#fail(error);
+    }
+    this.#finish();
+  }
+
+  #readAhead(): void {
+    const { from } = this.#options;
+    while (!this.#error && this.#ahead.length < AHEAD && this.#nextBlock < from.blocks) {
+      const slot: Slot = { block: undefined, cut: 0, open: 0 };
+      this.#ahead.push(slot);
+      from.block(this.#nextBlock++).then(
+        (block) => {
+          slot.block = block;
+          if (this.#error) block.release();
+          else this.#pump();
+        },
+        (error) => this.#fail(error),
+      );
+    }
+  }
+
+  /** The next lane that can take a request. */
+  #lane(): Lane | undefined {
+    for (let i = 0; i < this.#lanes.length; i++) {
+      const lane = this.#lanes[(this.#turn + i) % this.#lanes.length]!;
+      const { link } = lane.file.sftp;
+      if (!link.willing) {
+        if (!lane.stalled) {
+          lane.stalled = true;
+          link.whenWilling(() => {
+            lane.stalled = false;
+            this.#pump();
+          });
+        }
+      } else if (lane.window.open) {
+        this.#turn = (this.#turn + i + 1) % this.#lanes.length;
+        return lane;
+      }
+    }
+    return undefined;
+  }
+
+  #write(lane: Lane, slot: Slot, block: SharedBlock): void {
+    const { file, window } = lane;
+    const part = block.bytes.subarray(slot.cut, slot.cut + lane.request);
+    const position = block.index * BLOCK_BYTES + slot.cut;
+    const sentAt = performance.now();
+    const id = file.sftp.link.client.write(file.handle, position, part, file.path);
+    slot.cut += part.length;
+    if (slot.cut >= block.bytes.length) this.#ahead.shift();
+    slot.open++;
+    this.#open++;
+    window.sent(part.length, sentAt);
+    file.sftp.link.ask(id, (answer) => {
+      window.answered(part.length, sentAt, performance.now());
+      this.#open--;
+      slot.open--;
+      if (slot.open === 0 && (slot.cut >= block.bytes.length || this.#error)) block.release();
+      if (answer.kind === 'done') {
+        this.#left -= part.length;
+        this.#options.onBytes(part.length);
+        this.#measure(window);
+      } else {
+        this.#fail(answer.kind === 'failed' ? answer.error : new SshError('protocol', 'no status', { by: 'peer' }));
+      }
+      this.#pump();
+    });
+  }
+
+  #measure(window: TransferWindow): void {
+    if (this.#toldDistance || window.shortest < DISTANCE_MS || this.#left < WORTH_LANES) return;
+    this.#toldDistance = true;
+    this.#options.onDistance?.();
+  }
+
+  #fail(error: unknown): void {
+    if (!this.#error) {
+      this.#error = error instanceof SshError ? error : new SshError('lost', String(error), { cause: error });
+      for (const slot of this.#ahead) if (slot.open === 0) slot.block?.release();
+      this.#ahead = [];
+    }
+    this.#finish();
+  }
+
+  #finish(): void {
+    if (!this.#settle) return;
+    if (!this.#error && (this.#open > 0 || this.#ahead.length > 0 || this.#nextBlock < this.#options.from.blocks))
+      return;
+    const { resolve, reject } = this.#settle;
+    this.#settle = undefined;
+    this.#options.signal?.removeEventListener('abort', this.#abort);
+    if (this.#error) reject(this.#error);
+    else resolve();
+  }
+}

@@ -1,0 +1,93 @@
+/** What downloads and uploads of single files have in common: options, results, progress, and the name of a part. */
+
+import { randomBytes } from 'node:crypto';
+import { SshError, sftpStatus } from '../../protocol/index.ts';
+import { partName } from './safe-names.ts';
+import type { Sftp, SftpCallOptions } from './sftp.ts';
+
+export interface TransferProgress {
+  /** The remote path. */
+  readonly path: string;
+  readonly done: number;
+  /** Undefined while unknown. */
+  readonly total: number | undefined;
+}
+
+export interface TransferOptions extends SftpCallOptions {
+  readonly onProgress?: ((progress: TransferProgress) => void) | undefined;
+  /**
+   * The target appears when it is complete (the default), under a temporary name until then. False writes into the
+   * target itself.
+   */
+  readonly atomic?: boolean | undefined;
+  /**
+   * Leaves the part where it is after a failure, and goes on from there when called again for the same, unchanged
+   * source. Needs `atomic`.
+   */
+  readonly resume?: boolean | undefined;
+  /** Permission bits and times of the source, too. */
+  readonly preserve?: boolean | undefined;
+}
+
+export interface TransferResult {
+  /** Bytes moved by this call. */
+  readonly moved: number;
+  readonly size: number;
+  /** False when `preserve` was asked for and the target's side refused. */
+  readonly attributesKept: boolean;
+}
+
+/**
+ * Requests are in flight that far apart, so the end of a part may have holes when its writer died: what is resumed
+ * starts before them.
+ */
+export const RESUME_BACK = 40 * 1024 * 1024;
+
+/** The part's name: one nobody else uses, or when it is to be found again one that says which source it is of. */
+export function partOf(target: string, resume: boolean, size: number | undefined, mtime: number | undefined): string {
+  const mark = resume ? `${(size ?? 0).toString(36)}-${(mtime ?? 0).toString(36)}` : randomBytes(6).toString('hex');
+  return partName(target, mark);
+}
+
+export function checkOptions(options: TransferOptions): void {
+  if (options.resume && options.atomic === false) throw new SshError('usage', 'only atomic transfers can be resumed');
+}
+
+export const hasStatus = (error: unknown, ...codes: (keyof typeof sftpStatus)[]): boolean =>
+  error instanceof SshError && error.code === 'sftp' && codes.some((code) => error.detail.status === sftpStatus[code]);
+
+export const notAFile = (path: string, kind: string): SshError =>
+  new SshError('sftp', `${path} is no regular file but a ${kind}`, { by: 'peer', detail: { path, kind } });
+
+/** Further sessions on the same connection, opened when the path is long and kept for the next file. */
+export class Lanes {
+  readonly first: Sftp;
+  readonly #open: (() => Promise<Sftp>) | undefined;
+  readonly #count: number;
+  #more: Promise<readonly Sftp[]> | undefined;
+
+  /** `open` starts one more session on the connection of `first`; `count` is how many there may be in all. */
+  constructor(first: Sftp, open?: () => Promise<Sftp>, count = 4) {
+    this.first = first;
+    this.#open = open;
+    this.#count = count;
+  }
+
+  /** All sessions beside the first; those that the server refuses (MaxSessions) are done without. */
+  more(): Promise<readonly Sftp[]> {
+    this.#more ??= this.#openMore();
+    return this.#more;
+  }
+
+  /** Ends the sessions opened here; the first one belongs to whoever brought it. */
+  async close(): Promise<void> {
+    for (const sftp of (await this.#more) ?? []) sftp.close();
+  }
+
+  async #openMore(): Promise<readonly Sftp[]> {
+    const open = this.#open;
+    if (!open) return [];
+    const tries = Array.from({ length: this.#count - 1 }, async () => open());
+    return (await Promise.allSettled(tries)).flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []));
+  }
+}

@@ -1,0 +1,204 @@
+/**
+ * One local file to one remote file: open under a temporary name, store over as many lanes as the distance asks for,
+ * permissions and times, then the rename that makes it visible.
+ */
+
+import { SshError } from '../../protocol/index.ts';
+import { BLOCK_BYTES } from './blocks.ts';
+import type { RemoteFile } from './remote-file.ts';
+import type { Sftp } from './sftp.ts';
+import { SharedFile } from './shared-file.ts';
+import type { FileStat, StatChange } from './stat.ts';
+import { Store } from './store.ts';
+import {
+  checkOptions,
+  hasStatus,
+  Lanes,
+  notAFile,
+  partOf,
+  RESUME_BACK,
+  type TransferOptions,
+  type TransferResult,
+} from './transfer.ts';
+
+export interface UploadOptions extends TransferOptions {
+  /** Waits until the server's disk has it, where the server can tell (fsync@openssh.com). */
+  readonly sync?: boolean | undefined;
+}
+
+/** `source` is a local path, or a file opened for many receivers, which is left open. */
+export async function upload(
+  to: Sftp | Lanes,
+  source: string | SharedFile,
+  remotePath: string,
+  options: UploadOptions = {},
+): Promise<TransferResult> {
+  checkOptions(options);
+  const lanes = to instanceof Lanes ? to : new Lanes(to);
+  if (typeof source !== 'string') return new Upload(lanes, source, options).run(remotePath);
+  const file = await SharedFile.open(source);
+  try {
+    return await new Upload(lanes, file, options).run(remotePath);
+  } finally {
+    await file.close();
+  }
+}
+
+class Upload {
+  readonly #lanes: Lanes;
+  readonly #sftp: Sftp;
+  readonly #source: SharedFile;
+  readonly #options: UploadOptions;
+  /** What stood in the target's place before. */
+  #before: FileStat | undefined;
+
+  constructor(lanes: Lanes, source: SharedFile, options: UploadOptions) {
+    this.#lanes = lanes;
+    this.#sftp = lanes.first;
+    this.#source = source;
+    this.#options = options;
+  }
+
+  async run(path: string): Promise<TransferResult> {
+    const { resume, atomic } = this.#options;
+    if (atomic === false) return this.#direct(path);
+    const part = partOf(path, resume === true, this.#source.size, this.#source.mtime);
+    // One round trip for both. A link in the target's place is written through, so then the part belongs elsewhere.
+    const [before, file] = await Promise.allSettled([this.#look(path), this.#openPart(part)]);
+    if (before.status === 'fulfilled') this.#before = before.value;
+    const kind = this.#before?.kind;
+    if (kind !== undefined && kind !== 'file' && kind !== 'unknown') {
+      if (file.status === 'fulfilled') await this.#discard(file.value);
+      if (kind !== 'link') throw notAFile(path, kind);
+      return this.run(await this.#sftp.realpath(path, this.#options));
+    }
+    if (file.status === 'rejected') {
+      // A directory that takes no new name may still hold a file that takes new content.
+      if (this.#before && hasStatus(file.reason, 'permissionDenied')) return this.#direct(path);
+      throw file.reason;
+    }
+    try {
+      const start = resume ? await this.#resumeAt(file.value) : 0;
+      const result = await this.#fill(file.value, start);
+      await this.#reveal(part, path);
+      return result;
+    } catch (error) {
+      if (!resume) await this.#discard(file.value);
+      else file.value.close().catch(() => {});
+      throw error;
+    }
+  }
+
+  async #direct(path: string): Promise<TransferResult> {
+    const permissions = this.#source.mode & 0o777;
+    const file = await this.#sftp.open(path, 'w', { ...this.#options, permissions });
+    try {
+      return await this.#fill(file, 0);
+    } catch (error) {
+      file.close().catch(() => {});
+      throw error;
+    }
+  }
+
+  async #look(path: string): Promise<FileStat | undefined> {
+    try {
+      return await this.#sftp.lstat(path, this.#options);
+    } catch (error) {
+      if (hasStatus(error, 'noSuchFile')) return undefined;
+      throw error;
+    }
+  }
+
+  #openPart(part: string): Promise<RemoteFile> {
+    // Ours to write whatever the source's bits are; those come at the end.
+    const permissions = (this.#source.mode & 0o777) | 0o600;
+    return this.#sftp.open(part, this.#options.resume ? 'update' : 'wx', { ...this.#options, permissions });
+  }
+
+  async #resumeAt(file: RemoteFile): Promise<number> {
+    const { size = 0 } = await file.stat(this.#options);
+    const safe = Math.max(0, Math.min(size, this.#source.size) - RESUME_BACK);
+    return Math.floor(safe / BLOCK_BYTES) * BLOCK_BYTES;
+  }
+
+  /** Content, attributes, and the handles given back. */
+  async #fill(file: RemoteFile, start: number): Promise<TransferResult> {
+    const source = this.#source;
+    const extra: RemoteFile[] = [];
+    let over = false;
+    let done = start;
+    const store = new Store({
+      from: source,
+      start,
+      signal: this.#options.signal,
+      onBytes: (count) => {
+        done += count;
+        this.#options.onProgress?.({ path: file.path, done, total: source.size });
+      },
+      onDistance: () => void widen(),
+    });
+    const widen = async (): Promise<void> => {
+      const sessions = await this.#lanes.more();
+      await Promise.allSettled(
+        sessions.map(async (sftp) => {
+          const lane = await sftp.open(file.path, 'r+');
+          const { write } = await sftp.limits();
+          if (over) return lane.close();
+          extra.push(lane);
+          store.addLane(lane, write);
+        }),
+      );
+    };
+    store.addLane(file, (await this.#sftp.limits()).write);
+    try {
+      await store.run();
+    } finally {
+      over = true;
+      // Some systems rename no file that is open.
+      await Promise.allSettled(extra.map((lane) => lane.close()));
+    }
+    if (this.#options.sync && this.#sftp.supports('fsync')) await file.sync(this.#options);
+    const attributesKept = await this.#attributes(file);
+    await file.close();
+    return { moved: done - start, size: source.size, attributesKept };
+  }
+
+  async #attributes(file: RemoteFile): Promise<boolean> {
+    const { mode, atime, mtime } = this.#source;
+    const { preserve } = this.#options;
+    const before = this.#before?.mode;
+    const change: StatChange = preserve
+      ? { mode: mode & 0o777, atime, mtime }
+      : before !== undefined
+        ? { mode: before }
+        : (mode & 0o600) !== 0o600
+          ? { mode: mode & 0o777 }
+          : {};
+    if (Object.keys(change).length === 0) return true;
+    try {
+      await file.setStat(change, this.#options);
+      return true;
+    } catch (error) {
+      // File systems without permissions refuse; the content is there all the same.
+      if (!(error instanceof SshError) || error.code !== 'sftp') throw error;
+      return !preserve;
+    }
+  }
+
+  async #reveal(part: string, path: string): Promise<void> {
+    try {
+      await this.#sftp.rename(part, path, this.#options);
+    } catch (error) {
+      // Version 3 without posix-rename does not replace: the old file has to go first.
+      if (this.#sftp.supports('posixRename') || !this.#before || !hasStatus(error, 'failure')) throw error;
+      await this.#sftp.remove(path, this.#options);
+      await this.#sftp.rename(part, path, this.#options);
+    }
+  }
+
+  /** Takes the part away again, as far as the session lets us. */
+  async #discard(part: RemoteFile): Promise<void> {
+    const cleaned = [part.close(), this.#sftp.remove(part.path)];
+    await Promise.allSettled(cleaned);
+  }
+}

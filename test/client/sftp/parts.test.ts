@@ -1,0 +1,81 @@
+import { describe, expect, test } from 'vitest';
+import { baseName, joinRemote, partName, safeName } from '../../../client/sftp/safe-names.ts';
+import { toAttrs } from '../../../client/sftp/stat.ts';
+import { TransferWindow } from '../../../client/sftp/window.ts';
+
+describe('names of the server', () => {
+  test.each(['a', '-rf', '...', 'a b', '~', 'a\\b', 'c:', 'nul', 'x.', '\udcff'])('%j is a name', (name) => {
+    expect(safeName(name, 'linux')).toBe(name);
+  });
+  test.each(['', '.', '..', '/', 'a/b', '../a', '/a', 'a\0'])('%j is none', (name) => {
+    for (const platform of ['linux', 'win32'] as const) {
+      expect(() => safeName(name, platform)).toThrow(expect.objectContaining({ code: 'sftp', by: 'peer' }));
+    }
+  });
+  test.each(['a\\b', 'c:', 'c:x', 'nul', 'NUL.txt', 'com1', 'x.', 'x ', 'a?', 'a\u0001'])(
+    '%j is none on Windows',
+    (name) => {
+      expect(() => safeName(name, 'win32')).toThrow(expect.objectContaining({ code: 'sftp', by: 'peer' }));
+    },
+  );
+});
+
+test('remote paths', () => {
+  expect(['a', '/a', '/x/a', '/x/a/', '/'].map(baseName)).toEqual(['a', 'a', 'a', 'a', '']);
+  expect([joinRemote('', 'n'), joinRemote('/', 'n'), joinRemote('/a', 'n')]).toEqual(['n', '/n', '/a/n']);
+  expect(partName('/x/a', 'm')).toBe('/x/.a.m.part');
+  expect(partName('a', 'm')).toBe('.a.m.part');
+  expect(Buffer.byteLength(partName(`/${'\u00e9'.repeat(127)}`, 'mark'))).toBeLessThan(256);
+});
+
+test('what is set: only what was given, times within 32 bits', () => {
+  expect(toAttrs({})).toEqual({});
+  expect(toAttrs({ size: 3, mode: 0o100644, atime: -1, mtime: 2 ** 40 })).toEqual({
+    size: 3n,
+    permissions: 0o644,
+    atime: 0,
+    mtime: 0xffff_ffff,
+  });
+  expect(() => toAttrs({ size: -1 })).toThrow(expect.objectContaining({ code: 'usage' }));
+});
+
+describe('the window', () => {
+  /** A path of `rate` bytes a millisecond and `trip` milliseconds, served in order; gives the mean rate at the end. */
+  function run(rate: number, trip: number, request: number): { window: TransferWindow; reached: number } {
+    const window = new TransferWindow(request);
+    const flight: { sentAt: number; due: number }[] = [];
+    let now = 0;
+    let free = 0;
+    let moved = 0;
+    const until = 4000;
+    while (now < until) {
+      while (window.open) {
+        free = Math.max(free, now) + request / rate;
+        flight.push({ sentAt: now, due: free + trip });
+        window.sent(request, now);
+      }
+      const next = flight.shift()!;
+      now = next.due;
+      window.answered(request, next.sentAt, now);
+      if (now > until / 2) moved += request;
+    }
+    return { window, reached: moved / (until / 2) };
+  }
+
+  test('fills a long path and does not flood a short one', () => {
+    for (const [rate, trip] of [
+      [100_000, 50],
+      [100_000, 150],
+      [300_000, 0.1],
+      [10_000, 20],
+    ] as const) {
+      const { window, reached } = run(rate, trip, 261_120);
+      expect(reached).toBeGreaterThan(rate * 0.9);
+      expect(window.limit).toBeLessThan(3 * (rate * trip + 4 * 261_120));
+    }
+  });
+
+  test('small requests, too', () => {
+    expect(run(100_000, 50, 32_768).reached).toBeGreaterThan(90_000);
+  });
+});
