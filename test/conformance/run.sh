@@ -1,0 +1,31 @@
+#!/bin/bash
+# npm run conformance [-- OPTIONS] [NAME|@core|@extended|@all ...]
+#
+# OpenSSH's own regression scripts (Debian: apt-get install openssh-server openssh-tests) against dist/bssh.mjs under
+# ssh's grammar. Options are those of openssh-regress.sh; without any, every core script runs with a limit of 300 s.
+# A full run takes minutes, so it is no part of `npm test`. Needs root: the scripts start sshd in private namespaces.
+set -eu
+cd "$(dirname "$0")/../.."
+
+dir=$(mktemp -d -t bssh-conformance.XXXXXX)
+trap 'rm -rf "$dir"' EXIT
+chmod 755 "$dir"
+
+# The scripts want one executable path, and `exec`: they kill, wait for and count on the client's own process id.
+cat >"$dir/ssh" <<LAUNCHER
+#!/bin/sh
+BSSH_MODE=ssh exec $(command -v node) $PWD/dist/bssh.mjs "\$@"
+LAUNCHER
+chmod 755 "$dir/ssh"
+
+options=()
+while [ $# -gt 0 ]; do
+  case $1 in
+    -n | -v) options+=("$1") && shift ;;
+    -*) options+=("$1" "${2:?$1 wants a value}") && shift 2 ;;
+    *) break ;;
+  esac
+done
+[ ${#options[@]} -gt 0 ] || options=(-t 300)
+[ $# -gt 0 ] || set -- @core
+bash test/conformance/openssh-regress.sh "${options[@]}" "$dir/ssh" "$@"
