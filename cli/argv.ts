@@ -117,7 +117,7 @@ const open = (argv: readonly string[], grammar: Grammar, strict: boolean): Curso
 const problemOf = (cursor: Cursor): { problem?: Problem } =>
   cursor.problem === undefined ? {} : { problem: cursor.problem };
 
-/** `[options] destination [options] [command...]`; after the destination getopt starts over, even past a `--`. */
+/** `[options] destination [options] [command...]`; after the destination getopt starts over, unless `--` stood before it. */
 export const readSsh = (argv: readonly string[], strict: boolean): Reading => {
   const cursor = open(argv, 'ssh', strict);
   readOptions(cursor);
@@ -125,8 +125,10 @@ export const readSsh = (argv: readonly string[], strict: boolean): Reading => {
   if (cursor.problem !== undefined || cursor.at >= argv.length) {
     return { tokens: cursor.tokens, tokensBefore, words: [], ...problemOf(cursor) };
   }
+  // ssh(1) looks at the word before the destination, whatever it was: `-l -- h -v` runs -v
+  const terminated = argv[cursor.at - 1] === '--';
   const host = argv[cursor.at++] as string;
-  readOptions(cursor);
+  if (!terminated) readOptions(cursor);
   return { tokens: cursor.tokens, tokensBefore, host, words: argv.slice(cursor.at), ...problemOf(cursor) };
 };
 

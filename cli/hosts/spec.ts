@@ -32,7 +32,7 @@ const parsePortNumber = (text: string): number | undefined => {
 const parseHostPort = (text: string): { host: string; port?: number } | BadSpec => {
   let host = text;
   let portText: string | undefined;
-  const bracketed = /^\[([^[\]]*)\](?::(.*))?$/s.exec(text);
+  const bracketed = text.startsWith('[') ? /^\[([^[\]]*)\](?::(.*))?$/s.exec(text) : null;
   if (bracketed !== null) {
     host = bracketed[1] as string;
     portText = bracketed[2];
@@ -76,7 +76,7 @@ const parseUri = (text: string): HostSpec | BadSpec => {
   }
 };
 
-const isUri = (text: string): boolean => text.slice(0, 6).toLowerCase() === 'ssh://';
+const isUri = (text: string): boolean => /^ssh:\/\//i.test(text);
 
 /** A host in a list or a file: everything is checked. */
 export const parseHostSpec = (text: string): HostSpec | BadSpec => {

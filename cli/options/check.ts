@@ -110,8 +110,9 @@ export const checkCluster = (
   const parser = createParser(tokens).strictOptions();
   for (const [one, other] of conflicts) parser.conflicts(one, other);
   parser.fail((message, error) => {
-    if (error !== undefined && error !== null) throw error;
-    throw choiceError(message) ?? usageError('cluster', message);
+    // what a converter throws comes back wrapped in an error of yargs' own
+    const text = message ?? error?.message ?? 'wrong options';
+    throw choiceError(text) ?? usageError('cluster', text);
   });
   const values = parser.parseSync() as unknown as Checked;
   checkSubcommand(subcommand, words, values);

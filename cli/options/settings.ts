@@ -185,7 +185,7 @@ const steps: Readonly<Record<string, Step>> = {
   },
   tty: (into) => {
     const before = into.current('RequestTTY')?.toLowerCase();
-    into.replace('RequestTTY', before === 'yes' || before === 'true' || before === 'force' ? 'force' : 'yes');
+    into.replace('RequestTTY', before === 'yes' || before === 'true' ? 'force' : 'yes');
   },
   'no-command': (into) => {
     into.session('none', '-N', '-s/SessionType');

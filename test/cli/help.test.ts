@@ -1,0 +1,98 @@
+import { spawnSync } from 'node:child_process';
+import { describe, expect, it } from 'vitest';
+import { completionScripts } from '../../cli/completion.ts';
+import { clusterUsage, helpText, sshUsage } from '../../cli/help.ts';
+import { manPage } from '../../cli/man.ts';
+import { optionById, optionGroups, options, subcommandNames } from '../../cli/options.ts';
+
+const has = (program: string): boolean => spawnSync('sh', ['-c', `command -v ${program}`]).status === 0;
+const visible = options.filter((row) => !row.hidden);
+
+describe('--help', () => {
+  it('has every option and group, within 80 columns', async () => {
+    const text = await helpText();
+    for (const group of optionGroups) expect(text).toContain(`\n${group}:\n`);
+    for (const { id, cluster } of visible) {
+      expect(text).toMatch(new RegExp(`^ *(-\\S, )*--${id}\\b`, 'm'));
+      for (const letter of cluster ?? '') expect(text).toMatch(new RegExp(`^  (-., )*-${letter}, `, 'm'));
+    }
+    for (const name of subcommandNames) expect(text).toMatch(new RegExp(`^  bssh ${name}\\b`, 'm'));
+    expect(text.split('\n').filter((line) => line.length > 80)).toEqual([]);
+    expect(text).not.toMatch(/--\d|undefined|\[boolean\]|[^\n]$/);
+  });
+
+  it('says what is not built yet, and which letters are for one host', async () => {
+    const text = (await helpText()).replace(/\s+/g, ' ');
+    expect(text).toContain('Compress the connection (-C with one host)');
+    for (const row of visible.filter(({ ready }) => !ready)) expect(text).toContain(row.help);
+    expect([...text.matchAll(/\(not yet\)/g)]).toHaveLength(visible.filter(({ ready }) => !ready).length);
+  });
+
+  it('hides what is hidden', async () => {
+    expect(optionById('generate').hidden).toBe(true);
+    expect(await helpText()).not.toContain('--generate');
+  });
+});
+
+describe('usage', () => {
+  it('is as short as that of ssh(1), and has its letters', () => {
+    const text = sshUsage('ssh');
+    expect(text.split('\n').filter((line) => line.length > 80)).toEqual([]);
+    expect(text).toMatch(/^usage: ssh \[-46aACfgGkKMnNqsTtVvxXyY\]/i);
+    for (const letter of 'BbcDEeFIiJLlmOopQRSWwP') expect(text).toContain(`[-${letter} `);
+    expect(text).toMatch(/destination \[command \[argument \.\.\.\]\]\n$/);
+    expect(text).not.toMatch(/-[uh]\b/);
+  });
+
+  it('names the subcommands', () => {
+    for (const name of subcommandNames) expect(clusterUsage).toContain(name);
+  });
+});
+
+describe('the man page', () => {
+  it('has every option', () => {
+    const text = manPage('1.2.3');
+    for (const { id } of visible) expect(text).toContain(`\\fB\\-\\-${id.replaceAll('-', '\\-')}\\fR`);
+  });
+
+  it.skipIf(!has('groff'))('is roff that groff has nothing to say about', () => {
+    const { stdout, stderr, status } = spawnSync('groff', ['-man', '-Tascii', '-ww', '-P-c'], {
+      input: manPage('1.2.3'),
+      encoding: 'utf8',
+    });
+    expect([status, stderr]).toEqual([0, '']);
+    // a terminal's bold is each letter twice
+    expect(stdout.replace(/.\x08/g, '')).toContain('EXIT STATUS');
+  });
+});
+
+describe('completions', () => {
+  it.each(Object.keys(completionScripts))('%s has every option and subcommand', (name) => {
+    const text = completionScripts[name]?.() ?? '';
+    for (const { id } of visible) expect(text).toContain(name === 'completion-fish' ? `-l ${id} ` : `--${id}`);
+    for (const subcommand of subcommandNames) expect(text).toContain(subcommand);
+    expect(optionById('generate').choices).toContain(name);
+  });
+
+  it.each(['bash', 'zsh', 'fish'].filter(has))('%s takes its script', (shell) => {
+    const script = completionScripts[`completion-${shell}`]?.() ?? '';
+    expect(spawnSync(shell, ['-n'], { input: script, encoding: 'utf8' })).toMatchObject({ status: 0, stderr: '' });
+  });
+
+  const complete = (...words: string[]): string[] => {
+    const script = `${completionScripts['completion-bash']?.()}
+COMP_WORDS=(bssh ${words.map((word) => `'${word}'`).join(' ')}); COMP_CWORD=${words.length}; _bssh; printf '%s\\n' "\${COMPREPLY[@]}"`;
+    const { stdout } = spawnSync('bash', ['-c', script], {
+      encoding: 'utf8',
+      env: { PATH: process.env.PATH, HOME: '/nonexistent' },
+    });
+    return stdout.trim().split('\n');
+  };
+
+  it.skipIf(!has('bash'))('of bash complete options, choices and subcommands', () => {
+    expect(complete('--para')).toEqual(['--parallel']);
+    expect(complete('--strict-host-key-checking', 'a')).toEqual(['accept-new', 'ask']);
+    expect(complete('--exit', 'm')).toEqual(['main', 'max']);
+    expect(complete('inter')).toEqual(['interactive']);
+  });
+});
