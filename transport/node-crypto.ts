@@ -13,18 +13,33 @@ import {
   createSntrup761,
   type HashName,
   modpGroups,
-  poly1305,
+  poly1305 as poly1305InScript,
   SshError,
 } from '../protocol/index.ts';
 import { ecdh, ffdh, x25519 } from './node-agreement.ts';
 import { aesBlock, aesCbc, aesCtr, aesGcm, chacha20, hash, hmac, pbkdf2, plain, tripleDesCbc } from './node-ciphers.ts';
 import { dhPublic, dsaPublic, ed25519Private, rsaPublic, x25519Public } from './node-keys.ts';
 import { curves, dsa, ecdsa, ed25519, rsa } from './node-signatures.ts';
+import { createPoly1305 } from './poly1305-wasm.ts';
 
-type Rows = Required<Omit<CryptoProvider, 'name' | 'overrides' | 'kem' | 'poly1305' | 'argon2'>>;
+type Rows = Required<Omit<CryptoProvider, 'name' | 'overrides' | 'kem' | 'argon2'>>;
 
 const random: Rows['random'] = (length) => plain(randomBytes(length));
 const equal: Rows['equal'] = (a, b) => a.length === b.length && timingSafeEqual(a, b);
+
+let poly1305Engine: Rows['poly1305'] | undefined;
+/** Compiled at first use: most connections never need it. */
+const poly1305: Rows['poly1305'] = (key, data) => {
+  if (poly1305Engine === undefined) {
+    try {
+      poly1305Engine = createPoly1305();
+    } catch {
+      // WebAssembly may be switched off, by --jitless for one.
+      poly1305Engine = poly1305InScript;
+    }
+  }
+  return poly1305Engine(key, data);
+};
 
 const hashNames: readonly HashName[] = ['md5', 'sha1', 'sha256', 'sha384', 'sha512'];
 const curveNames = ['p256', 'p384', 'p521'] as const;
@@ -57,6 +72,7 @@ const tests: Readonly<Record<keyof Rows, () => boolean>> = {
   aesGcm: () => starts(aesGcm(bytes16).seal(bytes12, nothing, nothing).tag, 0x58, 0xe2, 0xfc, 0xce),
   tripleDesCbc: () => starts(tripleDesCbc(bytes24, bytes8, 'encrypt').process(bytes8), 0x8c, 0xa6, 0x4d, 0xe9),
   chacha20: () => starts(chacha20(bytes32).process(bytes8, 0, bytes16), 0x76, 0xb8, 0xe0, 0xad),
+  poly1305: () => 'WebAssembly' in globalThis,
   x25519: () => typeof diffieHellman === 'function' && x25519Public(bytes32).type === 'public',
   ecdh: () => curveNames.every((name) => createECDH(curves[name].name) instanceof ECDH),
   ffdh: () => typeof diffieHellman === 'function' && dhPublic(someNumber, two, four).type === 'public',
@@ -78,6 +94,7 @@ const rows: Rows = {
   tripleDesCbc,
   aesBlock,
   chacha20,
+  poly1305,
   x25519,
   ecdh,
   ffdh,
@@ -106,7 +123,8 @@ export function nodeRows(): Partial<Rows> {
   return working;
 }
 
-const optional: readonly string[] = ['tripleDesCbc', 'dsa'] satisfies readonly (keyof Rows)[];
+/** Rows that a provider may go without, or that the core has an own version of. */
+const spared: readonly string[] = ['tripleDesCbc', 'dsa', 'poly1305'] satisfies readonly (keyof Rows)[];
 
 /**
  * `base` with every row that node:crypto does better. Without a base the few rows that node:crypto lacks come from the
@@ -116,8 +134,9 @@ export function nodeCrypto(base?: CryptoProvider): CryptoProvider {
   const found = nodeRows();
   const overrides = Object.keys(found);
   if (base !== undefined) return { ...base, ...found, name: `node+${base.name}`, overrides };
-  const missing = Object.keys(rows).filter((name) => !overrides.includes(name) && !optional.includes(name));
+  const missing = Object.keys(rows).filter((name) => !overrides.includes(name) && !spared.includes(name));
   if (missing.length > 0) throw new SshError('unsupported', 'node:crypto is incomplete here', { detail: { missing } });
   const kem = { mlkem768: createMlkem768(random), sntrup761: createSntrup761(found as Rows) };
-  return { ...(found as Rows), poly1305, argon2, kem, name: 'node', overrides };
+  const core = { poly1305: poly1305InScript, argon2 };
+  return { ...core, ...(found as Omit<Rows, 'poly1305'>), kem, name: 'node', overrides };
 }

@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { modpGroups } from '../../../protocol/crypto/groups.ts';
 import type { HashName } from '../../../protocol/crypto/provider.ts';
 import { platformRandom } from '../../../protocol/crypto/random.ts';
@@ -258,6 +258,29 @@ describe('every provider gives the same', () => {
       crypto.tripleDesCbc!(key.subarray(0, 24), iv.subarray(0, 8), 'decrypt').process(data);
       crypto.hmac('sha256', key).compute(data);
       expect([key, iv, data].map(hex)).toEqual(before);
+    }
+  });
+});
+
+describe('Poly1305 in WebAssembly', () => {
+  it('takes messages longer than its memory', () => {
+    const [key, data] = [seeded(2)(32), seeded(3)(300_001)];
+    same((crypto) => crypto.poly1305(key, data));
+  });
+
+  it('gives way to the core’s own where WebAssembly is switched off', async () => {
+    vi.resetModules();
+    const { nodeCrypto } = await import('../../../transport/node-crypto.ts');
+    vi.stubGlobal('WebAssembly', {
+      Module: () => {
+        throw new Error('switched off');
+      },
+    });
+    try {
+      const key = seeded(4)(32);
+      expect(nodeCrypto().poly1305(key, key)).toEqual(noble.poly1305(key, key));
+    } finally {
+      vi.unstubAllGlobals();
     }
   });
 });
