@@ -131,9 +131,9 @@ describe('the checker', () => {
 
   it('refuses a file without a header and an exception that excuses nothing', () => {
     const bare = new Map([['protocol/a.ts', 'export const a = 1;']]);
-    const excuse = (violation: string) => [{ violation, why: 'for this test' }];
+    const excuse = (file: string, what: string) => [{ file, what, why: 'for this test' }];
     expect(findViolations(bare, packages, [])).toEqual(['protocol/a.ts: has no header comment']);
-    expect(findViolations(bare, packages, excuse('protocol/a.ts: has no header comment'))).toEqual([]);
-    expect(findViolations(new Map(), packages, excuse('gone'))).toEqual(['idle exception: gone']);
+    expect(findViolations(bare, packages, excuse('protocol/a.ts', 'has no header'))).toEqual([]);
+    expect(findViolations(new Map(), packages, excuse('gone.ts', 'x'))).toEqual(['idle exception: gone.ts: x']);
   });
 });
