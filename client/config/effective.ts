@@ -123,12 +123,6 @@ function expandValues(draft: Draft, { facts, homes, context }: EffectiveInput): 
     const list = expandForwards(draft[name], bare);
     if (list !== undefined) draft[name] = list;
   }
-  const provider = draft.securitykeyprovider;
-  if (provider?.startsWith('$')) {
-    const value = context.env[provider.slice(1)];
-    if (value === undefined) delete draft.securitykeyprovider;
-    else draft.securitykeyprovider = value;
-  }
 }
 
 /** Every keyword with the value it has for this host. */

@@ -115,7 +115,7 @@ export class Evaluation {
     for (const block of loaded.file.blocks) {
       const active =
         block.condition === undefined ? scope.active : this.#holds(block.condition, block.line, path, pass, scope);
-      this.#block(block, path, pass, { ...scope, active });
+      if (active || block.restless) this.#block(block, path, pass, { ...scope, active });
     }
     const count = this.#problems.length - before;
     if (count > 0) this.#fail(`${path}: terminating, ${count} bad configuration options`);

@@ -227,6 +227,9 @@ class PlanMaker {
     if (input.command !== '' && options.remotecommand !== undefined) {
       throw new SshError('usage', 'Cannot execute command-line and remote command.');
     }
+    if (input.command === '' && options.remotecommand === undefined && options.sessiontype === 'subsystem') {
+      throw new SshError('usage', 'You must specify a subsystem to invoke.');
+    }
     const nothing = input.command === '' && options.remotecommand === undefined && options.sessiontype !== 'none';
     if (options.forkafterauthentication && nothing) {
       throw new SshError('usage', 'Cannot fork into background without a command to execute.');

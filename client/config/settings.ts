@@ -28,7 +28,8 @@ export class Settings {
   /** A value from the next source: does nothing when an earlier one has decided. */
   add(name: KeywordName, value: unknown, origin: Origin): void {
     // ProxyCommand and ProxyJump compete: whichever comes first shuts the other out (ssh_config(5) ProxyJump).
-    if (name === 'proxycommand' && this.has('proxyjump')) return;
+    // `ProxyJump none` leaves room for a ProxyCommand.
+    if (name === 'proxycommand' && this.has('proxyjump') && this.get('proxyjump') !== 'none') return;
     if (name === 'proxyjump' && this.has('proxycommand')) return;
     const type: ValueType<unknown> = keywords[name].type;
     if (type.merge !== undefined) {

@@ -157,7 +157,7 @@ function agentPath(line: Line, value: string): string {
   } catch {
     return bad(`Invalid environment expansion ${value}.`);
   }
-  if (value.startsWith('$') && value[1] !== '{' && !/^[A-Za-z_][A-Za-z0-9_]*$/.test(value.slice(1))) {
+  if (value.startsWith('$') && value[1] !== '{' && !/^[A-Za-z0-9_]+$/.test(value.slice(1))) {
     return bad(`Invalid environment name ${value}.`);
   }
   return value;
@@ -257,7 +257,8 @@ export const setEnv: ValueType<readonly string[]> = {
     }
     return pairs.size === 0 ? undefined : [...pairs.values()];
   },
-  format: (value) => value.map(quoteIfNeeded),
+  // All on one line: only the first line that sets them counts.
+  format: (value) => [value.map(quoteIfNeeded).join(' ')],
 };
 
 const qosNames = new Map<string, number>([

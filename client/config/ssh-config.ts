@@ -57,6 +57,8 @@ export interface Block {
   readonly condition?: Condition;
   readonly line: number;
   readonly entries: Entry[];
+  /** Has entries that count even when the block does not hold: errors, unknown words, includes. */
+  restless: boolean;
 }
 
 export interface ParsedFile {
@@ -189,7 +191,9 @@ function parsePlain(word: Word, { keyword, rest }: RawLine, line: number, path: 
       return { kind: 'match', criteria: parseMatch(rest) };
     default: {
       const value = parseValue(word, args, context, { keyword, rest });
-      return value === undefined ? undefined : { kind: 'set', line, name: word, value, origin: `${path}:${line}` };
+      return value === undefined
+        ? undefined
+        : { kind: 'set', line, name: word, value, origin: line === 0 ? path : `${path}:${line}` };
     }
   }
 }
@@ -206,9 +210,11 @@ function parseLine(text: string, line: number, path: string, context: ParseConte
   try {
     return parsePlain(word, raw, line, path, context);
   } catch (error) {
-    const message = at(path, line, messageOf(error));
+    const reason = messageOf(error);
+    // ssh names file and line for a Match only in the second message.
+    const placed = word === 'match' && !reason.startsWith("'") ? reason : at(path, line, reason);
     const suffix = word === 'match' ? `\n${at(path, line, 'Bad Match condition')}` : '';
-    return { kind: 'problem', line, message: `${message}${suffix}` };
+    return { kind: 'problem', line, message: `${placed}${suffix}` };
   }
 }
 
@@ -219,7 +225,7 @@ const wantsFinal = (condition: Condition): boolean =>
   condition.kind === 'match' && condition.criteria.some(({ kind }) => kind === 'final');
 
 export function parseConfig(text: string, path: string, context: ParseContext): ParsedFile {
-  const blocks: Block[] = [{ line: 0, entries: [] }];
+  const blocks: Block[] = [{ line: 0, entries: [], restless: false }];
   let quiet = true;
   let line = 0;
   for (const source of text.split('\n')) {
@@ -228,10 +234,14 @@ export function parseConfig(text: string, path: string, context: ParseContext): 
     if (parsed === undefined) continue;
     if (isCondition(parsed)) {
       if (wantsFinal(parsed)) quiet = false;
-      blocks.push({ condition: parsed, line, entries: [] });
+      blocks.push({ condition: parsed, line, entries: [], restless: false });
     } else {
-      if (parsed.kind !== 'set') quiet = false;
-      blocks.at(-1)!.entries.push(parsed);
+      const block = blocks.at(-1)!;
+      if (parsed.kind !== 'set') {
+        quiet = false;
+        block.restless = true;
+      }
+      block.entries.push(parsed);
     }
   }
   return { path, blocks, quiet };

@@ -80,7 +80,7 @@ const secondsIn: Readonly<Record<string, number>> = { '': 1, s: 1, m: 60, h: 360
 
 /** TIME FORMATS of sshd_config(5): `90`, `1h30m`, `2W`. */
 export function parseTime(text: string): number | undefined {
-  if (!/^(\d{1,12}[sSmMhHdDwW]?)+$/.test(text) || text.length > 256) return undefined;
+  if (text === '' || text.length > 256 || !/^(\d{1,12}[smhdw])*(\d{1,12})?$/i.test(text)) return undefined;
   let total = 0;
   for (const [, digits, unit] of text.matchAll(/(\d+)([sSmMhHdDwW]?)/g)) {
     total += Number(digits) * secondsIn[unit!.toLowerCase()]!;

@@ -3,10 +3,10 @@
 import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { hostname, userInfo } from 'node:os';
-import type { Override, ResolveEnv, ResolveRequest } from '../../../client/config/resolve.ts';
 import { ConfigFiles } from '../../../client/config/files.ts';
-import type { AlgorithmKind, ParseContext } from '../../../client/config/values.ts';
 import type { KeywordName } from '../../../client/config/keywords.ts';
+import type { Override, ResolveEnv, ResolveRequest } from '../../../client/config/resolve.ts';
+import type { AlgorithmKind, ParseContext } from '../../../client/config/values.ts';
 
 const ssh = '/usr/bin/ssh';
 export const haveSsh = existsSync(ssh);
@@ -31,7 +31,11 @@ export interface Answer {
 }
 
 export function runSsh(args: readonly string[], env: NodeJS.ProcessEnv): Answer {
-  const { status, stdout, stderr } = spawnSync(ssh, ['-G', ...args], { encoding: 'utf8', env, stdio: ['ignore', 'pipe', 'pipe'] });
+  const { status, stdout, stderr } = spawnSync(ssh, ['-G', ...args], {
+    encoding: 'utf8',
+    env,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
   return { ok: status === 0, stdout, stderr };
 }
 
@@ -59,7 +63,7 @@ export function sshEnvironment(env: NodeJS.ProcessEnv, systemConfig: string): Re
     uid,
     hostName: hostname(),
     context,
-    files: new ConfigFiles({ context, uid }),
+    files: new ConfigFiles({ context, uid, ttl: 0 }),
     systemConfig,
     version: 'OpenSSH_9.2',
     run: (command) => spawnSync('/bin/sh', ['-c', command], { stdio: 'ignore' }).status ?? 1,
@@ -76,7 +80,6 @@ const flagKeywords: Readonly<Record<string, readonly [KeywordName, string, boole
   '-X': ['forwardx11', 'yes', true],
   '-g': ['gatewayports', 'yes', true],
   '-n': ['stdinnull', 'yes', true],
-  '-N': ['sessiontype', 'none', true],
 };
 
 const argumentKeywords: Readonly<Record<string, KeywordName>> = {
@@ -91,6 +94,12 @@ const argumentKeywords: Readonly<Record<string, KeywordName>> = {
   '-J': 'proxyjump',
 };
 
+/** `-N` and `-W`. */
+const noSession: readonly Override[] = [
+  { keyword: 'sessiontype', args: ['none'], force: true },
+  { keyword: 'requesttty', args: ['no'], force: true },
+];
+
 /** The few options the comparison uses, one per word or with its argument in the next word. */
 export function toRequest(args: readonly string[]): ResolveRequest {
   const before: Override[] = [];
@@ -103,11 +112,13 @@ export function toRequest(args: readonly string[]): ResolveRequest {
     const argument = (): string => args[++at]!;
     if (!word.startsWith('-')) destination = word;
     else if (word === '-o') list.push(argument());
+    else if (word === '-N') list.push(...noSession);
     else if (word === '-l') list.push({ user: argument() });
     else if (word === '-F') request.configFile = argument();
     else if (word === '-W') {
       argument();
       request.stdioForward = true;
+      list.push(...noSession);
     } else if (word === '-L' || word === '-R' || word === '-D') {
       list.push({ forward: ({ '-L': 'local', '-R': 'remote', '-D': 'dynamic' } as const)[word], spec: argument() });
     } else if (flagKeywords[word] !== undefined) {
