@@ -1,12 +1,17 @@
 /** One authentication attempt at a time as a promise, over the session's client authentication (RFC 4252). */
 
-import { type ClientAuthEvent, type Prompt, type Session, SshError } from '../protocol/index.ts';
+import type { ClientAuthEvent, Prompt, Session, SshError } from '../protocol/index.ts';
 
 export type AuthReply =
   | { readonly type: 'success' }
   | { readonly type: 'failure'; readonly methods: readonly string[]; readonly partial: boolean }
   | { readonly type: 'key-ok' }
-  | { readonly type: 'prompts'; readonly title: string; readonly instruction: string; readonly prompts: readonly Prompt[] }
+  | {
+      readonly type: 'prompts';
+      readonly title: string;
+      readonly instruction: string;
+      readonly prompts: readonly Prompt[];
+    }
   | { readonly type: 'change-password'; readonly prompt: string };
 
 export class AuthExchange {

@@ -41,6 +41,8 @@ export interface AuthPlan {
   readonly keyboardInteractiveDevices?: string | undefined;
   /** For the prompt: `user@host's password: `. */
   readonly hostLabel: string;
+  /** Methods that turned out to be unsafe since the plan was made (a host key that changed). */
+  readonly forbidden?: (() => readonly string[]) | undefined;
   readonly log?: ((level: 1 | 2 | 3, text: string) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
 }
@@ -127,7 +129,13 @@ class Attempts {
 
   #choose(): string | undefined {
     const can = this.#progress.methods;
-    return this.#plan.methods.find((method) => !this.#usedUp.has(method) && (can === undefined ? method === 'publickey' : can.includes(method)));
+    const forbidden = this.#plan.forbidden?.() ?? [];
+    return this.#plan.methods.find(
+      (method) =>
+        !this.#usedUp.has(method) &&
+        !forbidden.includes(method) &&
+        (can === undefined ? method === 'publickey' : can.includes(method)),
+    );
   }
 
   /** The reply to one attempt, or undefined when the method has nothing more to try. */
@@ -146,7 +154,10 @@ class Attempts {
 
   #exhausted(): SshError {
     const methods = this.#progress.methods ?? [];
-    return new SshError('auth', 'Permission denied', { by: 'peer', detail: { methods, tried: this.#progress.tried, user: this.#exchange.user } });
+    return new SshError('auth', 'Permission denied', {
+      by: 'peer',
+      detail: { methods, tried: this.#progress.tried, user: this.#exchange.user },
+    });
   }
 
   // ---- public keys
@@ -207,7 +218,8 @@ class Attempts {
     if (this.#passwordAsks > 0) this.#plan.prompter?.tell('Permission denied, please try again.');
     this.#passwordAsks++;
     const given = this.#passwordAsks === 1 ? await this.#plan.password?.() : undefined;
-    const password = given ?? (await this.#askSecret(`${this.#plan.hostLabel}'s password: `, `password ${this.#plan.hostLabel}`));
+    const password =
+      given ?? (await this.#askSecret(`${this.#plan.hostLabel}'s password: `, `password ${this.#plan.hostLabel}`));
     if (password === undefined) return undefined;
     this.#progress.tried.push('password');
     const reply = await this.#exchange.password(password);
@@ -257,9 +269,15 @@ class Attempts {
     const responses: string[] = [];
     for (const prompt of prompts) {
       // A single hidden prompt is a password in other clothes: a password given beforehand answers it, once.
-      const given = prompts.length === 1 && !prompt.echo && this.#interactiveAsks === 1 ? await this.#plan.password?.() : undefined;
+      const given =
+        prompts.length === 1 && !prompt.echo && this.#interactiveAsks === 1 ? await this.#plan.password?.() : undefined;
       const text = `(${this.#plan.hostLabel}) ${prompt.text}`;
-      const response = given ?? (await this.#plan.prompter?.ask({ text, echo: prompt.echo, purpose: `prompt ${this.#plan.hostLabel}` }, this.#plan.signal));
+      const response =
+        given ??
+        (await this.#plan.prompter?.ask(
+          { text, echo: prompt.echo, purpose: `prompt ${this.#plan.hostLabel}` },
+          this.#plan.signal,
+        ));
       if (response === undefined) return undefined;
       responses.push(response);
     }

@@ -83,7 +83,12 @@ export async function connect(options: ConnectOptions): Promise<Connection> {
   try {
     await attempt.keys();
     options.onPhase?.('auth');
-    const plan: AuthPlan = { hostLabel: `${options.user}@${options.host}`, ...options.auth, log, ...(signal && { signal }) };
+    const plan: AuthPlan = {
+      hostLabel: `${options.user}@${options.host}`,
+      ...options.auth,
+      log,
+      ...(signal && { signal }),
+    };
     await authenticate(attempt.exchange, plan);
     return attempt.connection;
   } catch (error) {
@@ -93,7 +98,10 @@ export async function connect(options: ConnectOptions): Promise<Connection> {
   }
 }
 
-async function open(options: ConnectOptions, port: number): Promise<{ stream: ByteStream; address: string | undefined }> {
+async function open(
+  options: ConnectOptions,
+  port: number,
+): Promise<{ stream: ByteStream; address: string | undefined }> {
   const { dial: how, signal } = options;
   if (typeof how === 'function') return { stream: await how(), address: undefined };
   const stream = await dial({ host: options.host, port, ...(signal && { signal }), ...how });
@@ -134,7 +142,12 @@ class Attempt {
     if (patience > 0) {
       this.#timer = setTimeout(() => {
         const what = this.#session.peerVersion === undefined ? 'banner' : 'kex';
-        this.end(new SshError('timeout', 'the server did not finish the key exchange in time', { by: 'peer', detail: { what, after: patience } }));
+        this.end(
+          new SshError('timeout', 'the server did not finish the key exchange in time', {
+            by: 'peer',
+            detail: { what, after: patience },
+          }),
+        );
       }, patience);
     }
   }
@@ -210,7 +223,10 @@ class Attempt {
     try {
       verdict = await policy({ host, port: this.#port, address: this.#address, hostKey, algorithm });
     } catch (error) {
-      this.#failure ??= error instanceof SshError ? error : new SshError('host-key', 'the host key could not be checked', { cause: error });
+      this.#failure ??=
+        error instanceof SshError
+          ? error
+          : new SshError('host-key', 'the host key could not be checked', { cause: error });
     }
     if (this.#session.closed) return;
     this.#session.answerHostKey(verdict);

@@ -15,10 +15,13 @@ import {
   SshError,
 } from '../protocol/index.ts';
 import { ChannelIo, type Driver } from '../transport/index.ts';
-import { exec, type ExecHandle, type ExecOptions, subsystem } from './exec.ts';
+import { type ExecHandle, type ExecOptions, exec, subsystem } from './exec.ts';
 
 /** Takes a channel the peer opens: `accept` it, or return a reason to refuse it. */
-export type OpenHandler = (open: IncomingOpen, accept: (options?: ChannelOptions) => ChannelIo) => OpenRefusal | undefined;
+export type OpenHandler = (
+  open: IncomingOpen,
+  accept: (options?: ChannelOptions) => ChannelIo,
+) => OpenRefusal | undefined;
 export interface OpenRefusal {
   readonly reason: number;
   readonly text: string;
@@ -68,7 +71,13 @@ export class Connection {
       case 'global-reply': {
         const waiter = this.#replies.shift();
         if (event.ok) waiter?.resolve(event.body);
-        else waiter?.reject(new SshError('channel-request', `the server refused ${waiter.request}`, { by: 'peer', detail: { request: waiter.request } }));
+        else
+          waiter?.reject(
+            new SshError('channel-request', `the server refused ${waiter.request}`, {
+              by: 'peer',
+              detail: { request: waiter.request },
+            }),
+          );
         break;
       }
       case 'ready':
@@ -100,7 +109,12 @@ export class Connection {
         return this.#io(this.session.mux.accept(open, options));
       });
     }
-    if (!accepted) this.session.mux.refuse(open, refusal?.reason ?? OpenFailure.administrativelyProhibited, refusal?.text ?? 'refused');
+    if (!accepted)
+      this.session.mux.refuse(
+        open,
+        refusal?.reason ?? OpenFailure.administrativelyProhibited,
+        refusal?.text ?? 'refused',
+      );
     this.driver.wake();
   }
 

@@ -3,11 +3,11 @@
 import {
   type ChannelOptions,
   Env,
-  encodeUtf8,
   Exec,
   ExitSignal,
   ExitStatus,
   encodeTerminalModes,
+  encodeUtf8,
   PtyReq,
   Signal,
   SshError,
@@ -105,7 +105,12 @@ export class ExecHandle {
     this.io.notify('signal', Signal.encode({ name }));
   }
 
-  resize(size: { readonly columns: number; readonly rows: number; readonly widthPixels?: number; readonly heightPixels?: number }): void {
+  resize(size: {
+    readonly columns: number;
+    readonly rows: number;
+    readonly widthPixels?: number;
+    readonly heightPixels?: number;
+  }): void {
     this.io.notify('window-change', WindowChange.encode({ widthPixels: 0, heightPixels: 0, ...size }));
   }
 
@@ -115,7 +120,11 @@ export class ExecHandle {
 }
 
 /** Runs a command, or the shell when there is none. */
-export async function exec(connection: SessionOpener, what: { command?: string | Uint8Array }, options: ExecOptions = {}): Promise<ExecHandle> {
+export async function exec(
+  connection: SessionOpener,
+  what: { command?: string | Uint8Array },
+  options: ExecOptions = {},
+): Promise<ExecHandle> {
   const { command } = what;
   return start(connection, options, (io) =>
     command === undefined
@@ -124,11 +133,19 @@ export async function exec(connection: SessionOpener, what: { command?: string |
   );
 }
 
-export async function subsystem(connection: SessionOpener, name: string, options: ExecOptions = {}): Promise<ExecHandle> {
+export async function subsystem(
+  connection: SessionOpener,
+  name: string,
+  options: ExecOptions = {},
+): Promise<ExecHandle> {
   return start(connection, options, (io) => io.request('subsystem', Subsystem.encode({ name })));
 }
 
-async function start(connection: SessionOpener, options: ExecOptions, run: (io: ChannelIo) => Promise<void>): Promise<ExecHandle> {
+async function start(
+  connection: SessionOpener,
+  options: ExecOptions,
+  run: (io: ChannelIo) => Promise<void>,
+): Promise<ExecHandle> {
   const { signal, pty, env = [] } = options;
   if (signal?.aborted) throw new SshError('aborted', 'aborted', { cause: signal.reason });
   const io = await connection.openSession(options.channel);

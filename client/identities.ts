@@ -51,7 +51,8 @@ export async function* identities(sources: IdentitySources): AsyncGenerator<Iden
     const held = agent === undefined ? [] : await agentKeys(agent, log);
     const files = sources.files.flatMap(({ path, explicit }) => store.file(path, explicit) ?? []);
     const used = new Set<AgentIdentity>();
-    const inAgent = (key: PublicKey | undefined): AgentIdentity | undefined => held.find((entry) => key !== undefined && same(entry.blob, key.blob));
+    const inAgent = (key: PublicKey | undefined): AgentIdentity | undefined =>
+      held.find((entry) => key !== undefined && same(entry.blob, key.blob));
     for (const { certificate, path } of certificatesFor(sources, files)) {
       const identity = certified(sources, certificate, path, files, agent, held);
       if (identity !== undefined) yield identity;
@@ -105,12 +106,17 @@ async function agentKeys(agent: AgentConnection, log: IdentitySources['log']): P
 }
 
 /** The user's certificates, and those that lie beside key files as KEY-cert.pub. */
-function certificatesFor({ store, certificates, files }: IdentitySources, known: readonly KeyFile[]): { certificate: Certificate; path: string }[] {
+function certificatesFor(
+  { store, certificates, files }: IdentitySources,
+  known: readonly KeyFile[],
+): { certificate: Certificate; path: string }[] {
   const named = certificates.map(({ path, explicit }) => ({ path, certificate: store.certificate(path, explicit) }));
   const beside = files
     .filter(({ path }) => known.some((file) => file.path === path))
     .map(({ path }) => ({ path: `${path}-cert.pub`, certificate: store.certificate(`${path}-cert.pub`, false) }));
-  return [...named, ...beside].flatMap(({ path, certificate }) => (certificate === undefined ? [] : [{ path, certificate }]));
+  return [...named, ...beside].flatMap(({ path, certificate }) =>
+    certificate === undefined ? [] : [{ path, certificate }],
+  );
 }
 
 function certified(
@@ -121,18 +127,40 @@ function certified(
   agent: AgentConnection | undefined,
   held: readonly AgentIdentity[],
 ): Identity | undefined {
-  const shared = { label: path, blob: certificate.blob, type: certificate.type, algorithms: signatureAlgorithmsFor(certificate.type) };
-  const file = files.find((candidate) => !candidate.publicOnly && candidate.publicKey !== undefined && same(candidate.publicKey.blob, certificate.key.blob));
+  const shared = {
+    label: path,
+    blob: certificate.blob,
+    type: certificate.type,
+    algorithms: signatureAlgorithmsFor(certificate.type),
+  };
+  const file = files.find(
+    (candidate) =>
+      !candidate.publicOnly &&
+      candidate.publicKey !== undefined &&
+      same(candidate.publicKey.blob, certificate.key.blob),
+  );
   // The plain key in the agent signs for the certificate as well.
-  const entry = held.find((candidate) => same(candidate.blob, certificate.blob)) ?? held.find((candidate) => same(candidate.blob, certificate.key.blob));
+  const entry =
+    held.find((candidate) => same(candidate.blob, certificate.blob)) ??
+    held.find((candidate) => same(candidate.blob, certificate.key.blob));
   if (entry !== undefined && agent !== undefined) {
-    return { ...shared, source: 'agent', costly: true, sign: (algorithm, data) => signInAgent(agent, entry, algorithm, data) };
+    return {
+      ...shared,
+      source: 'agent',
+      costly: true,
+      sign: (algorithm, data) => signInAgent(agent, entry, algorithm, data),
+    };
   }
   if (file === undefined) {
     sources.log?.(1, `no private key for certificate ${path}`);
     return undefined;
   }
-  return { ...shared, source: 'file', costly: file.encrypted, sign: (algorithm, data) => signWithFile(sources, file, algorithm, data) };
+  return {
+    ...shared,
+    source: 'file',
+    costly: file.encrypted,
+    sign: (algorithm, data) => signWithFile(sources, file, algorithm, data),
+  };
 }
 
 function fromAgent(agent: AgentConnection, entry: AgentIdentity, label: string): Identity {
@@ -148,8 +176,17 @@ function fromAgent(agent: AgentConnection, entry: AgentIdentity, label: string):
   };
 }
 
-async function signInAgent(agent: AgentConnection, entry: AgentIdentity, algorithm: string, data: Uint8Array): Promise<Uint8Array | undefined> {
-  const flags = algorithm.startsWith('rsa-sha2-512') ? SignFlags.rsaSha512 : algorithm.startsWith('rsa-sha2-256') ? SignFlags.rsaSha256 : 0;
+async function signInAgent(
+  agent: AgentConnection,
+  entry: AgentIdentity,
+  algorithm: string,
+  data: Uint8Array,
+): Promise<Uint8Array | undefined> {
+  const flags = algorithm.startsWith('rsa-sha2-512')
+    ? SignFlags.rsaSha512
+    : algorithm.startsWith('rsa-sha2-256')
+      ? SignFlags.rsaSha256
+      : 0;
   try {
     return await agent.sign(entry.blob, data, flags);
   } catch (error) {
@@ -174,7 +211,12 @@ async function fromFile(sources: IdentitySources, file: KeyFile): Promise<Identi
   };
 }
 
-async function signWithFile({ store, crypto, log }: IdentitySources, file: KeyFile, algorithm: string, data: Uint8Array): Promise<Uint8Array | undefined> {
+async function signWithFile(
+  { store, crypto, log }: IdentitySources,
+  file: KeyFile,
+  algorithm: string,
+  data: Uint8Array,
+): Promise<Uint8Array | undefined> {
   const key = await store.privateKey(file.path);
   if (key === undefined) return undefined;
   if (key.secret.kind === 'sk') {

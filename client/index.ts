@@ -1,6 +1,29 @@
 /** The public face of the client layer. */
 
-export { Disconnect, type ErrorCode, SshError } from '../protocol/index.ts';
+export {
+  type AlgorithmPreferences,
+  type CryptoProvider,
+  Disconnect,
+  defaultAlgorithms,
+  type ErrorCode,
+  fingerprint,
+  type Negotiated,
+  nobleCrypto,
+  SshError,
+  supportedAlgorithms,
+  type TerminalMode,
+} from '../protocol/index.ts';
+export { ChannelIo, ChannelStream, nodeCrypto, type Sink } from '../transport/index.ts';
+export { type AuthPlan, authenticate, type Identity } from './auth.ts';
+export { type ConnectOptions, connect, type HostKeyPolicy, type HostKeyQuestion, type Log } from './connect.ts';
+export { Connection, type GlobalHandler, type OpenHandler, type OpenRefusal } from './connection.ts';
+export { type ExecOptions, ExecHandle, type Exit, type PtyOptions } from './exec.ts';
+export { type HostKeyRules, knownHostsPolicy } from './host-key.ts';
+export { type IdentitySources, identities } from './identities.ts';
+export { type KeyFile, KeyStore, type KeyStoreOptions } from './key-store.ts';
+export { KnownHosts, type KnownHostsOptions } from './known-hosts-file.ts';
+export { type OpenContext, type Opened, openHost } from './open.ts';
+export type { Prompter, PromptRequest } from './prompter.ts';
 export { classify, isFailure } from './fleet/classify.ts';
 export { runOnHosts } from './fleet/run.ts';
 export type {

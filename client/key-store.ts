@@ -38,7 +38,8 @@ export interface KeyFile {
 
 /** Reads a file of at most `limits.keyFileBytes`. */
 function readBounded(path: string): Uint8Array {
-  if (statSync(path).size > limits.keyFileBytes) throw new SshError('key-format', 'file too large for a key', { detail: { path } });
+  if (statSync(path).size > limits.keyFileBytes)
+    throw new SshError('key-format', 'file too large for a key', { detail: { path } });
   return readFileSync(path);
 }
 
@@ -72,7 +73,11 @@ export class KeyStore {
     } catch (error) {
       const missing = (error as NodeJS.ErrnoException).code === 'ENOENT';
       if (explicit) {
-        const why = missing ? 'No such file or directory' : error instanceof SshError ? error.message : ((error as NodeJS.ErrnoException).code ?? 'cannot be read');
+        const why = missing
+          ? 'No such file or directory'
+          : error instanceof SshError
+            ? error.message
+            : ((error as NodeJS.ErrnoException).code ?? 'cannot be read');
         this.#warn(path, `Warning: Identity file ${path} not accessible: ${why}.`);
       }
       // The agent may hold a key whose public half is all that lies here.
@@ -155,14 +160,19 @@ export class KeyStore {
     const { crypto, prompter, attempts = 3 } = this.#options;
     const bytes = readBounded(path);
     for (let i = 0; i < attempts; i++) {
-      const passphrase = await prompter?.ask({ text: `Enter passphrase for key '${path}': `, echo: false, purpose: `passphrase ${path}` });
+      const passphrase = await prompter?.ask({
+        text: `Enter passphrase for key '${path}': `,
+        echo: false,
+        purpose: `passphrase ${path}`,
+      });
       if (passphrase === undefined || passphrase === '') return undefined;
       try {
         return parsePrivateKey(crypto, bytes, { passphrase });
       } catch (error) {
         if (!(error instanceof SshError)) throw error;
         if (error.code === 'key-passphrase') {
-          if (i === attempts - 1) this.#warn(path, `Load key "${path}": incorrect passphrase supplied to decrypt private key`);
+          if (i === attempts - 1)
+            this.#warn(path, `Load key "${path}": incorrect passphrase supplied to decrypt private key`);
           continue;
         }
         this.#warn(path, `Load key "${path}": ${error.message}`);
@@ -177,9 +187,14 @@ export class KeyStore {
     if (this.#certificates.has(path)) return this.#certificates.get(path);
     let certificate: Certificate | undefined;
     try {
-      if (explicit || lstatSync(path, { throwIfNoEntry: false }) !== undefined) certificate = parsePublicKeyFile(readBounded(path)).certificate;
+      if (explicit || lstatSync(path, { throwIfNoEntry: false }) !== undefined)
+        certificate = parsePublicKeyFile(readBounded(path)).certificate;
     } catch (error) {
-      if (explicit) this.#warn(path, `Warning: Certificate file ${path} not accessible: ${error instanceof SshError ? error.message : 'No such file or directory'}.`);
+      if (explicit)
+        this.#warn(
+          path,
+          `Warning: Certificate file ${path} not accessible: ${error instanceof SshError ? error.message : 'No such file or directory'}.`,
+        );
     }
     this.#certificates.set(path, certificate);
     return certificate;

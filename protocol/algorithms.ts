@@ -75,8 +75,9 @@ export function supportedAlgorithms(crypto: CryptoProvider): AlgorithmPreference
  * leads and HMAC comes before UMAC; where everything is JavaScript, ChaCha20-Poly1305 and UMAC cost least.
  */
 export function defaultAlgorithms(crypto: CryptoProvider): AlgorithmPreferences {
-  const wanted = <R extends { name: string; default: boolean; available(crypto: CryptoProvider): boolean }>(rows: readonly R[]) =>
-    namesOf(rows.filter((row) => row.default && row.available(crypto)));
+  const wanted = <R extends { name: string; default: boolean; available(crypto: CryptoProvider): boolean }>(
+    rows: readonly R[],
+  ) => namesOf(rows.filter((row) => row.default && row.available(crypto)));
   const ciphers = wanted(cipherRows);
   if (crypto.overrides.includes('aesGcm')) {
     const rank = (name: string): number => (name.includes('-gcm@') ? 0 : 1);
@@ -84,7 +85,8 @@ export function defaultAlgorithms(crypto: CryptoProvider): AlgorithmPreferences 
   }
   const macs = wanted(macRows);
   if (crypto.overrides.includes('hmac')) {
-    const rank = (name: string): number => (name.startsWith('umac-') ? 1 : 0) + (name.includes('-etm@') ? 0 : 2) + (name.includes('sha1') ? 4 : 0);
+    const rank = (name: string): number =>
+      (name.startsWith('umac-') ? 1 : 0) + (name.includes('-etm@') ? 0 : 2) + (name.includes('sha1') ? 4 : 0);
     macs.sort((a, b) => rank(a) - rank(b));
   }
   return {

@@ -1,6 +1,13 @@
 /** KEXINIT: what we offer, and the choice both sides come to (RFC 4253 section 7.1, RFC 8308, OpenSSH PROTOCOL 1.9). */
 
-import { type AlgorithmPreferences, algorithms, type CipherRow, type CompressionRow, type KexRow, type MacRow } from './algorithms.ts';
+import {
+  type AlgorithmPreferences,
+  algorithms,
+  type CipherRow,
+  type CompressionRow,
+  type KexRow,
+  type MacRow,
+} from './algorithms.ts';
 import type { CryptoProvider } from './crypto/provider.ts';
 import { Disconnect, SshError } from './errors.ts';
 import type { SignatureRow } from './keys/sign.ts';
@@ -30,8 +37,17 @@ export const marker = {
   strictServer: 'kex-strict-s-v00@openssh.com',
 } as const;
 
-export function buildKexInit(crypto: CryptoProvider, role: Role, offer: AlgorithmPreferences, initial: boolean): Uint8Array {
-  const markers = !initial ? [] : role === 'client' ? [marker.extInfoClient, marker.strictClient] : [marker.extInfoServer, marker.strictServer];
+export function buildKexInit(
+  crypto: CryptoProvider,
+  role: Role,
+  offer: AlgorithmPreferences,
+  initial: boolean,
+): Uint8Array {
+  const markers = !initial
+    ? []
+    : role === 'client'
+      ? [marker.extInfoClient, marker.strictClient]
+      : [marker.extInfoServer, marker.strictServer];
   return KexInit.encode({
     cookie: crypto.random(16),
     kex: [...offer.kex, ...markers],
@@ -75,8 +91,13 @@ export function negotiate(role: Role, ours: KexInit, theirs: KexInit): Negotiate
   const [client, server] = role === 'client' ? [ours, theirs] : [theirs, ours];
   const direction = (which: 'ClientToServer' | 'ServerToClient'): DirectionAlgorithms => {
     const cipher = rowOf(algorithms.ciphers, pick('cipher', client[`cipher${which}`], server[`cipher${which}`], role));
-    const mac = cipher.aead ? undefined : rowOf(algorithms.macs, pick('mac', client[`mac${which}`], server[`mac${which}`], role));
-    const compression = rowOf(algorithms.compression, pick('compression', client[`compression${which}`], server[`compression${which}`], role));
+    const mac = cipher.aead
+      ? undefined
+      : rowOf(algorithms.macs, pick('mac', client[`mac${which}`], server[`mac${which}`], role));
+    const compression = rowOf(
+      algorithms.compression,
+      pick('compression', client[`compression${which}`], server[`compression${which}`], role),
+    );
     return { cipher, mac, compression };
   };
   return {
@@ -99,6 +120,11 @@ export function guessedRight(ours: KexInit, theirs: KexInit): boolean {
  */
 export function neededStrength(chosen: Negotiated): number {
   const of = ({ cipher, mac }: DirectionAlgorithms): number =>
-    Math.max(cipher.name === '3des-cbc' ? 14 : cipher.keyLength, cipher.blockSize, cipher.ivLength, mac?.keyLength ?? 0) * 8;
+    Math.max(
+      cipher.name === '3des-cbc' ? 14 : cipher.keyLength,
+      cipher.blockSize,
+      cipher.ivLength,
+      mac?.keyLength ?? 0,
+    ) * 8;
   return Math.max(of(chosen.clientToServer), of(chosen.serverToClient));
 }

@@ -17,7 +17,7 @@ import type { CryptoProvider } from './crypto/provider.ts';
 import { Disconnect, malformed, protocolError, SshError } from './errors.ts';
 import { handlerOf, type Phase } from './guard.ts';
 import { type HostKeySigner, KexMachine, type KexPort } from './kex/machine.ts';
-import { RekeyPolicy, type RekeyLimits } from './kex/policy.ts';
+import { type RekeyLimits, RekeyPolicy } from './kex/policy.ts';
 import type { HostKey } from './keys/host-key.ts';
 import { signatureRows } from './keys/sign.ts';
 import { limits } from './limits.ts';
@@ -138,7 +138,9 @@ export class Session {
     const keys = this.#options.hostKeys ?? [];
     const has = (name: string): boolean => {
       const row = signatureRows.find((candidate) => candidate.name === name);
-      return keys.some((k) => (row?.certificate ? k.certificate?.type === row.blobType : k.key.publicKey.type === row?.keyType));
+      return keys.some((k) =>
+        row?.certificate ? k.certificate?.type === row.blobType : k.key.publicKey.type === row?.keyType,
+      );
     };
     return { ...offer, hostKeys: offer.hostKeys.filter(has) };
   }
@@ -229,10 +231,13 @@ export class Session {
   /** Bytes from the peer. `chunk` is borrowed for the call only. */
   receive(chunk: Uint8Array): void {
     if (this.#closed) return;
+    // Subclasses have a `slice` of their own (Node's does not copy); what is kept below must be a copy.
+    const plain =
+      chunk.constructor === Uint8Array ? chunk : new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.byteLength);
     this.#lastInput = this.#now;
     this.#unansweredKeepalives = 0;
     this.#guarded(() => {
-      let bytes = chunk;
+      let bytes = plain;
       if (this.#versionReader !== undefined) {
         const result = this.#versionReader.read(bytes);
         if (result === undefined) return;
@@ -250,7 +255,14 @@ export class Session {
   /** The byte stream ended. */
   endOfInput(cause?: unknown): void {
     if (this.#closed) return;
-    const phase = this.#peer === undefined ? 'identification' : this.#authenticated ? 'connected' : this.#kex.established ? 'auth' : 'kex';
+    const phase =
+      this.#peer === undefined
+        ? 'identification'
+        : this.#authenticated
+          ? 'connected'
+          : this.#kex.established
+            ? 'auth'
+            : 'kex';
     this.#close(new SshError('lost', 'connection closed by the other side', { by: 'peer', detail: { phase }, cause }));
   }
 
@@ -292,7 +304,10 @@ export class Session {
         return void this.#control.push(Unimplemented.encode({ sequence: this.#lastSequence() }));
       default:
         if (phase === 'initial' && this.#kex.strict) {
-          throw new SshError('strict-kex', `strict KEX violation: unexpected packet type ${number}`, { by: 'peer', disconnect: 2 });
+          throw new SshError('strict-kex', `strict KEX violation: unexpected packet type ${number}`, {
+            by: 'peer',
+            disconnect: 2,
+          });
         }
         throw protocolError(`message ${number} is not legal in the ${phase} phase`);
     }
@@ -306,7 +321,11 @@ export class Session {
     switch (number) {
       case DisconnectMessage.number: {
         const { reason, description } = DisconnectMessage.decode(payload);
-        const detail = { reason, text: description, phase: this.#authenticated ? 'connected' : this.#kex.established ? 'auth' : 'kex' };
+        const detail = {
+          reason,
+          text: description,
+          phase: this.#authenticated ? 'connected' : this.#kex.established ? 'auth' : 'kex',
+        };
         const error = new SshError('disconnected', 'the other side disconnected', { by: 'peer', detail });
         return this.#close(reason === Disconnect.byApplication && this.#authenticated ? undefined : error);
       }
@@ -342,11 +361,16 @@ export class Session {
   #sendExtInfo(): void {
     if (this.role !== 'server' || this.#extInfoSent || !this.#kex.peerWantsExtInfo) return;
     this.#extInfoSent = true;
-    const names = signatureRows.filter((row) => row.default && !row.certificate && row.available(this.crypto)).map((row) => row.name);
+    const names = signatureRows
+      .filter((row) => row.default && !row.certificate && row.available(this.crypto))
+      .map((row) => row.name);
     const pairs = new Writer()
-      .text('server-sig-algs').nameList(names)
-      .text('publickey-hostbound@openssh.com').string(encodeUtf8('0'))
-      .text('ping@openssh.com').string(encodeUtf8('0'))
+      .text('server-sig-algs')
+      .nameList(names)
+      .text('publickey-hostbound@openssh.com')
+      .string(encodeUtf8('0'))
+      .text('ping@openssh.com')
+      .string(encodeUtf8('0'))
       .finish();
     this.#outbound.send(ExtInfo.encode({ count: 3, pairs }));
   }
@@ -357,8 +381,10 @@ export class Session {
       // SUCCESS must leave before compression starts.
       this.#formControl();
     }
-    if (this.#outAlgorithms?.compression.delayed) this.#outbound.setCompressor(this.#outAlgorithms.compression.compressor!());
-    if (this.#inAlgorithms?.compression.delayed) this.#inbound.setDecompressor(this.#inAlgorithms.compression.decompressor!());
+    if (this.#outAlgorithms?.compression.delayed)
+      this.#outbound.setCompressor(this.#outAlgorithms.compression.compressor!());
+    if (this.#inAlgorithms?.compression.delayed)
+      this.#inbound.setDecompressor(this.#inAlgorithms.compression.decompressor!());
   }
 
   #muxEvent(event: MuxEvent): void {
@@ -481,7 +507,10 @@ export class Session {
 
   #emit(event: SessionEvent): void {
     if (this.#events.length - this.#eventsAt >= limits.pendingEvents) {
-      throw new SshError('limit', 'too many events wait to be taken', { by: 'peer', disconnect: Disconnect.byApplication });
+      throw new SshError('limit', 'too many events wait to be taken', {
+        by: 'peer',
+        disconnect: Disconnect.byApplication,
+      });
     }
     this.#events.push(event);
   }

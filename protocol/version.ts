@@ -52,7 +52,8 @@ export class VersionReader {
 
 function parse(line: Uint8Array, text: string): PeerVersion {
   const match = /^SSH-([^-]*)-([^ ]*)(?: .*)?$/s.exec(text);
-  if (line.length > limits.identLine - 2 || match === null || line.includes(0)) throw bad('unusable identification line');
+  if (line.length > limits.identLine - 2 || match === null || line.includes(0))
+    throw bad('unusable identification line');
   // RFC 4253 section 5.1: servers that also speak 1.x say 1.99.
   if (match[1] !== '2.0' && match[1] !== '1.99') throw bad(`protocol version ${match[1]} is not supported`);
   return { line, text, software: match[2]! };

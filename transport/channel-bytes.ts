@@ -21,7 +21,10 @@ export function channelBytes(io: ChannelIo): ByteStream {
       const busy = io.isClosed ? undefined : io.write(chunk);
       if (busy === undefined) return true;
       // A channel that ends meanwhile tells so through onEof.
-      busy.then(() => handlers?.drain(), () => {});
+      busy.then(
+        () => handlers?.drain(),
+        () => {},
+      );
       return false;
     },
     pause() {

@@ -53,7 +53,10 @@ export class ChannelIo {
     this.#wake = wake;
     if (reason !== undefined) this.#reason = reason;
     channel.owner = this;
-    this.opened = channel.state === 'open' ? Promise.resolve() : new Promise((resolve, reject) => void (this.#opening = { resolve, reject }));
+    this.opened =
+      channel.state === 'open'
+        ? Promise.resolve()
+        : new Promise((resolve, reject) => void (this.#opening = { resolve, reject }));
     this.opened.catch(() => {});
     this.closed = new Promise((resolve) => void (this.#closing = resolve));
   }
@@ -67,7 +70,10 @@ export class ChannelIo {
         break;
       case 'open-failed':
         this.#opening?.reject(
-          new SshError('channel-open', 'the server refused the channel', { by: 'peer', detail: { reason: signal.reason, text: signal.text } }),
+          new SshError('channel-open', 'the server refused the channel', {
+            by: 'peer',
+            detail: { reason: signal.reason, text: signal.text },
+          }),
         );
         this.#opening = undefined;
         this.#over();
@@ -213,7 +219,10 @@ export class ChannelIo {
     const reply = new Promise<boolean>((resolve, reject) => this.#replies.push({ resolve, reject }));
     this.#wake();
     if (!(await reply)) {
-      throw new SshError('channel-request', `the server refused the ${request} request`, { by: 'peer', detail: { request } });
+      throw new SshError('channel-request', `the server refused the ${request} request`, {
+        by: 'peer',
+        detail: { request },
+      });
     }
   }
 

@@ -19,6 +19,8 @@ export function proxyCommand(command: string, { shell, signal }: ProxyCommandOpt
     if (child.exitCode === null && child.signalCode === null) child.kill('SIGHUP');
   });
   // The shell itself missing: told as the end of the stream, which is what the session sees anyway.
-  child.on('error', (error) => child.stdout.destroy(new SshError('proxy', 'the proxy command cannot be started', { cause: error })));
+  child.on('error', (error) =>
+    child.stdout.destroy(new SshError('proxy', 'the proxy command cannot be started', { cause: error })),
+  );
   return stream;
 }

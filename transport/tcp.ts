@@ -90,10 +90,20 @@ function raceAbort<T>(promise: Promise<T>, signal: AbortSignal | undefined): Pro
   });
 }
 
-function connectOne(address: string, { port, bindAddress, timeout = 0, keepAlive = true, signal }: DialOptions): Promise<TcpStream> {
+function connectOne(
+  address: string,
+  { port, bindAddress, timeout = 0, keepAlive = true, signal }: DialOptions,
+): Promise<TcpStream> {
   return new Promise((resolve, reject) => {
     const stream = new SocketStream((onread) =>
-      connect({ host: address, port, ...(bindAddress && { localAddress: bindAddress }), noDelay: true, keepAlive, onread }),
+      connect({
+        host: address,
+        port,
+        ...(bindAddress && { localAddress: bindAddress }),
+        noDelay: true,
+        keepAlive,
+        onread,
+      }),
     );
     const { socket } = stream;
     const fail = (error: SshError): void => {
@@ -104,7 +114,15 @@ function connectOne(address: string, { port, bindAddress, timeout = 0, keepAlive
     const detail = { host: address, port };
     const timer =
       timeout > 0
-        ? setTimeout(() => fail(new SshError('timeout', 'Connection timed out', { detail: { ...detail, what: 'connect', after: timeout } })), timeout)
+        ? setTimeout(
+            () =>
+              fail(
+                new SshError('timeout', 'Connection timed out', {
+                  detail: { ...detail, what: 'connect', after: timeout },
+                }),
+              ),
+            timeout,
+          )
         : undefined;
     const onAbort = (): void => fail(aborted(signal!));
     const onError = (error: NodeJS.ErrnoException): void => fail(dialError(error, detail));
@@ -175,8 +193,14 @@ class SocketStream implements TcpStream {
       report();
     };
     this.socket.on('drain', () => handlers.drain());
-    this.socket.once('end', over(() => handlers.end()));
-    this.socket.once('close', over(() => handlers.end()));
+    this.socket.once(
+      'end',
+      over(() => handlers.end()),
+    );
+    this.socket.once(
+      'close',
+      over(() => handlers.end()),
+    );
     this.socket.once('error', (error) => over(() => handlers.error(error))());
     this.socket.resume();
   }

@@ -41,7 +41,12 @@ export type ClientAuthEvent =
   /** The server would take a signature by this key. */
   | { readonly type: 'auth-key-ok'; readonly algorithm: string; readonly blob: Uint8Array }
   /** Answer with `respond`. */
-  | { readonly type: 'auth-prompts'; readonly title: string; readonly instruction: string; readonly prompts: readonly Prompt[] }
+  | {
+      readonly type: 'auth-prompts';
+      readonly title: string;
+      readonly instruction: string;
+      readonly prompts: readonly Prompt[];
+    }
   /** The password has expired: answer with `changePassword`, or try something else. */
   | { readonly type: 'auth-change-password'; readonly prompt: string }
   /** Text from an unauthenticated server, as it came. */
@@ -128,12 +133,23 @@ export class ClientAuth {
     return signedData({ sessionId, user, algorithm, blob, hostKey: this.hostbound ? hostKey : undefined });
   }
 
-  publicKey(user: string, algorithm: string, blob: Uint8Array, signature: Uint8Array, { hostKey }: SessionBinding): void {
+  publicKey(
+    user: string,
+    algorithm: string,
+    blob: Uint8Array,
+    signature: Uint8Array,
+    { hostKey }: SessionBinding,
+  ): void {
     if (this.hostbound) {
       const body = HostboundSignedBody.encode({ signed: true, algorithm, blob, hostKey, signature });
       this.#attempt(user, 'publickey', HOSTBOUND, body);
     } else {
-      this.#attempt(user, 'publickey', 'publickey', PublicKeySignedBody.encode({ signed: true, algorithm, blob, signature }));
+      this.#attempt(
+        user,
+        'publickey',
+        'publickey',
+        PublicKeySignedBody.encode({ signed: true, algorithm, blob, signature }),
+      );
     }
   }
 
@@ -185,7 +201,8 @@ export class ClientAuth {
 
   #accepted(payload: Uint8Array): void {
     const { service } = ServiceAccept.decode(payload);
-    if (!this.#serviceAsked || this.serviceAccepted || service !== USERAUTH_SERVICE) throw protocolError('unexpected SERVICE_ACCEPT');
+    if (!this.#serviceAsked || this.serviceAccepted || service !== USERAUTH_SERVICE)
+      throw protocolError('unexpected SERVICE_ACCEPT');
     this.serviceAccepted = true;
     this.#port.emit({ type: 'auth-service' });
   }

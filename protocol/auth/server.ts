@@ -30,7 +30,12 @@ import { CONNECTION_SERVICE, HOSTBOUND, signedData, USERAUTH_SERVICE } from './s
 
 export type AuthRequest =
   | { readonly method: 'none'; readonly user: string }
-  | { readonly method: 'password'; readonly user: string; readonly password: string; readonly newPassword: string | undefined }
+  | {
+      readonly method: 'password';
+      readonly user: string;
+      readonly password: string;
+      readonly newPassword: string | undefined;
+    }
   /** `signed`: the signature was there and is right; otherwise the client only asks whether the key would do. */
   | {
       readonly method: 'publickey';
@@ -96,7 +101,10 @@ export class ServerAuth {
 
   #refuse(partial: boolean, counts: boolean): void {
     if (counts && ++this.#failures >= this.#maxAttempts) {
-      throw new SshError('auth', 'too many authentication failures', { by: 'peer', disconnect: Disconnect.protocolError });
+      throw new SshError('auth', 'too many authentication failures', {
+        by: 'peer',
+        disconnect: Disconnect.protocolError,
+      });
     }
     this.#port.send(UserauthFailure.encode({ methods: this.methods, partialSuccess: partial }));
   }
@@ -110,11 +118,14 @@ export class ServerAuth {
 
   /** Puts prompts to a keyboard-interactive client; 'auth-responses' follows. */
   ask(title: string, instruction: string, prompts: readonly Prompt[]): void {
-    if (this.#request?.method !== 'keyboard-interactive') throw new SshError('usage', 'no keyboard-interactive request is under way');
+    if (this.#request?.method !== 'keyboard-interactive')
+      throw new SshError('usage', 'no keyboard-interactive request is under way');
     this.#asked = true;
     const writer = new Writer();
     for (const prompt of prompts) writer.text(prompt.text).bool(prompt.echo);
-    this.#port.send(UserauthInfoRequest.encode({ title, instruction, language: '', count: prompts.length, prompts: writer.finish() }));
+    this.#port.send(
+      UserauthInfoRequest.encode({ title, instruction, language: '', count: prompts.length, prompts: writer.finish() }),
+    );
   }
 
   askNewPassword(prompt: string): void {
@@ -152,7 +163,8 @@ export class ServerAuth {
 
   #responses(payload: Uint8Array): void {
     const { count, responses } = UserauthInfoResponse.decode(payload);
-    if (count > limits.keyboardInteractivePrompts) throw new SshError('limit', 'too many responses', { by: 'peer', disconnect: 2 });
+    if (count > limits.keyboardInteractivePrompts)
+      throw new SshError('limit', 'too many responses', { by: 'peer', disconnect: 2 });
     const reader = new Reader(responses);
     const list: string[] = [];
     for (let i = 0; i < count; i++) list.push(reader.text());
@@ -165,7 +177,8 @@ export class ServerAuth {
     if (!this.#serviceAsked) throw protocolError('authentication before its service was asked for');
     // RFC 4252 section 5.1: requests after success are ignored.
     if (this.done) return;
-    if (this.#request !== undefined && !this.#asked) throw protocolError('a second authentication request before the first was answered');
+    if (this.#request !== undefined && !this.#asked)
+      throw protocolError('a second authentication request before the first was answered');
     this.#asked = false;
     const { user, service, method, body } = UserauthRequest.decode(payload);
     if (service !== CONNECTION_SERVICE) {

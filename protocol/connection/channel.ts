@@ -247,7 +247,8 @@ export class Channel {
 
   request(request: string, wantReply: boolean, body: Uint8Array): void {
     if (this.#closeSent || this.#state !== 'open') throw new SshError('closed', 'the channel is not open');
-    if (wantReply && ++this.#unanswered > limits.pendingRequests) throw new SshError('usage', 'too many unanswered requests');
+    if (wantReply && ++this.#unanswered > limits.pendingRequests)
+      throw new SshError('usage', 'too many unanswered requests');
     this.#port.control(ChannelRequest.encode({ recipient: this.#peerId, request, wantReply, body }));
   }
 
@@ -379,7 +380,8 @@ export class Channel {
 
   adjusted(bytes: number): void {
     // RFC 4254 section 5.2: the window MUST NOT grow past 2^32 - 1.
-    if (this.#peerWindow + bytes > MAX_U32) throw new SshError('window', 'window adjusted past 2^32 - 1', { by: 'peer', disconnect: 2 });
+    if (this.#peerWindow + bytes > MAX_U32)
+      throw new SshError('window', 'window adjusted past 2^32 - 1', { by: 'peer', disconnect: 2 });
     this.#peerWindow += bytes;
   }
 
@@ -393,7 +395,11 @@ export class Channel {
     if (this.#eofReceived || this.#closeReceived) throw protocolError('channel data after EOF or CLOSE');
     if (this.#state !== 'open') throw protocolError('data on a channel that is not open');
     const length = payload.length - head;
-    if (length > this.#window) throw new SshError('window', `${length} bytes sent into a window of ${this.#window}`, { by: 'peer', disconnect: 2 });
+    if (length > this.#window)
+      throw new SshError('window', `${length} bytes sent into a window of ${this.#window}`, {
+        by: 'peer',
+        disconnect: 2,
+      });
     this.#window -= length;
     this.#received += length;
     if (length === 0) return;

@@ -32,7 +32,13 @@ export type MuxEvent =
   /** The peer wants a channel: answer with `accept` or `refuse`. */
   | { readonly type: 'channel-open'; readonly open: IncomingOpen }
   /** Answer with `answerGlobal(slot, ...)` when `wantReply`. */
-  | { readonly type: 'global-request'; readonly request: string; readonly wantReply: boolean; readonly body: Uint8Array; readonly slot: number }
+  | {
+      readonly type: 'global-request';
+      readonly request: string;
+      readonly wantReply: boolean;
+      readonly body: Uint8Array;
+      readonly slot: number;
+    }
   /** The answer to our oldest unanswered global request. */
   | { readonly type: 'global-reply'; readonly ok: boolean; readonly body: Uint8Array };
 
@@ -88,13 +94,20 @@ export class Mux {
   open(channelType: string, body: Uint8Array, options?: ChannelOptions): Channel {
     const channel = this.#create(channelType, options);
     this.#control.push(
-      ChannelOpen.encode({ channelType, sender: channel.id, window: channel.initialWindow, maxPacket: channel.maxPacket, body }),
+      ChannelOpen.encode({
+        channelType,
+        sender: channel.id,
+        window: channel.initialWindow,
+        maxPacket: channel.maxPacket,
+        body,
+      }),
     );
     return channel;
   }
 
   #create(channelType: string, options?: ChannelOptions): Channel {
-    if (this.#channels.size >= limits.channels) throw new SshError('limit', 'too many channels', { detail: { limit: limits.channels } });
+    if (this.#channels.size >= limits.channels)
+      throw new SshError('limit', 'too many channels', { detail: { limit: limits.channels } });
     while (this.#channels.has(this.#nextId)) this.#nextId = (this.#nextId + 1) % (limits.channels * 2);
     const id = this.#nextId;
     this.#nextId = (id + 1) % (limits.channels * 2);
@@ -121,18 +134,22 @@ export class Mux {
 
   refuse(open: IncomingOpen, reason: number, description: string): void {
     this.#pendingOpens--;
-    this.#control.push(ChannelOpenFailure.encode({ recipient: open.sender, reason, description, language: EMPTY_STRING }));
+    this.#control.push(
+      ChannelOpenFailure.encode({ recipient: open.sender, reason, description, language: EMPTY_STRING }),
+    );
   }
 
   globalRequest(request: string, wantReply: boolean, body: Uint8Array): void {
-    if (wantReply && ++this.#unanswered > limits.pendingRequests) throw new SshError('usage', 'too many unanswered requests');
+    if (wantReply && ++this.#unanswered > limits.pendingRequests)
+      throw new SshError('usage', 'too many unanswered requests');
     this.#control.push(GlobalRequest.encode({ request, wantReply, body }));
   }
 
   /** Answers may come in any order; they leave in the order of the requests (RFC 4254 section 4). */
   answerGlobal(slot: number, ok: boolean, body: Uint8Array = new Uint8Array(0)): void {
     const found = this.#slots.find((candidate) => candidate.number === slot);
-    if (found === undefined || found.answer !== undefined) throw new SshError('usage', 'no global request awaits this reply');
+    if (found === undefined || found.answer !== undefined)
+      throw new SshError('usage', 'no global request awaits this reply');
     found.answer = ok ? RequestSuccess.encode({ body }) : RequestFailure.encode({});
     while (this.#slots[0]?.answer !== undefined) this.#control.push(this.#slots.shift()!.answer!);
   }
@@ -224,7 +241,8 @@ export class Mux {
 
   #opened(payload: Uint8Array): void {
     const { channelType, sender, window, maxPacket, body } = ChannelOpen.decode(payload);
-    if (++this.#pendingOpens > limits.channels) throw new SshError('limit', 'too many channels asked for', { by: 'peer', disconnect: 2 });
+    if (++this.#pendingOpens > limits.channels)
+      throw new SshError('limit', 'too many channels asked for', { by: 'peer', disconnect: 2 });
     this.#emit({ type: 'channel-open', open: { channelType, body, sender, window, maxPacket } });
   }
 
@@ -232,7 +250,8 @@ export class Mux {
     const { request, wantReply, body } = GlobalRequest.decode(payload);
     const slot = wantReply ? this.#nextSlot++ : -1;
     if (wantReply) {
-      if (this.#slots.length >= limits.pendingRequests) throw new SshError('limit', 'too many requests await our reply', { by: 'peer', disconnect: 2 });
+      if (this.#slots.length >= limits.pendingRequests)
+        throw new SshError('limit', 'too many requests await our reply', { by: 'peer', disconnect: 2 });
       this.#slots.push({ number: slot, answer: undefined });
     }
     this.#emit({ type: 'global-request', request, wantReply, body, slot });

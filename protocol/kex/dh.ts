@@ -15,7 +15,13 @@ function outcome(clientPublic: Uint8Array, serverPublic: Uint8Array, shared: Uin
 }
 
 /** Twice the strength of the hash is what the exponent needs (RFC 4419 section 6.2 reasons alike). */
-const exponentBits: Readonly<Record<HashName, number>> = { md5: 256, sha1: 320, sha256: 512, sha384: 768, sha512: 1024 };
+const exponentBits: Readonly<Record<HashName, number>> = {
+  md5: 256,
+  sha1: 320,
+  sha256: 512,
+  sha384: 768,
+  sha512: 1024,
+};
 
 function dhRow(name: string, hash: HashName, group: keyof typeof modpGroups, isDefault: boolean): KexRow {
   const pair = (crypto: CryptoProvider): KeyPair => {

@@ -35,17 +35,29 @@ interface Bounds {
 }
 
 /** min || n || max || p || g || e || f, and K as an mpint. */
-function outcome(bounds: Bounds, group: { prime: Uint8Array; generator: Uint8Array }, e: Uint8Array, f: Uint8Array, shared: Uint8Array) {
+function outcome(
+  bounds: Bounds,
+  group: { prime: Uint8Array; generator: Uint8Array },
+  e: Uint8Array,
+  f: Uint8Array,
+  shared: Uint8Array,
+) {
   const hashed = new Writer()
-    .u32(bounds.min).u32(bounds.preferred).u32(bounds.max)
-    .mpint(group.prime).mpint(group.generator).mpint(e).mpint(f)
+    .u32(bounds.min)
+    .u32(bounds.preferred)
+    .u32(bounds.max)
+    .mpint(group.prime)
+    .mpint(group.generator)
+    .mpint(e)
+    .mpint(f)
     .finish();
   const secret = new Writer().mpint(shared).finish();
   shared.fill(0);
   return { hashed, secret };
 }
 
-const exponentBits = (strength: number, prime: Uint8Array): number => Math.min(Math.max(strength, 128) * 4, bitLength(prime) - 1);
+const exponentBits = (strength: number, prime: Uint8Array): number =>
+  Math.min(Math.max(strength, 128) * 4, bitLength(prime) - 1);
 
 function gexRow(name: string, hash: HashName, isDefault: boolean): KexRow {
   return {
@@ -56,7 +68,9 @@ function gexRow(name: string, hash: HashName, isDefault: boolean): KexRow {
     available: () => true,
     client(crypto, { strength, note }) {
       const bounds = { min: MIN_BITS, preferred: preferredBits(strength), max: MAX_BITS };
-      let run: { group: { prime: Uint8Array; generator: Uint8Array }; pair: ReturnType<CryptoProvider['ffdh']> } | undefined;
+      let run:
+        | { group: { prime: Uint8Array; generator: Uint8Array }; pair: ReturnType<CryptoProvider['ffdh']> }
+        | undefined;
       return {
         begin() {
           note?.(`SSH2_MSG_KEX_DH_GEX_REQUEST(${bounds.min}<${bounds.preferred}<${bounds.max}) sent`);
@@ -69,7 +83,10 @@ function gexRow(name: string, hash: HashName, isDefault: boolean): KexRow {
             const bits = bitLength(group.prime);
             // An even modulus is no prime, and a size outside what we asked for is a downgrade or a burden.
             if (bits < bounds.min || bits > bounds.max || (group.prime.at(-1)! & 1) === 0) {
-              throw new SshError('kex', `DH GEX group out of range: ${bits} bits`, { by: 'peer', disconnect: Disconnect.keyExchangeFailed });
+              throw new SshError('kex', `DH GEX group out of range: ${bits} bits`, {
+                by: 'peer',
+                disconnect: Disconnect.keyExchangeFailed,
+              });
             }
             const pair = crypto.ffdh(group.prime, group.generator, exponentBits(strength, group.prime));
             run = { group, pair };
@@ -81,7 +98,9 @@ function gexRow(name: string, hash: HashName, isDefault: boolean): KexRow {
           note?.('got SSH2_MSG_KEX_DH_GEX_REPLY');
           note?.(`bits set: ${bitsSet(serverPublic)}/${bitLength(run.group.prime)}`);
           const shared = run.pair.derive(serverPublic);
-          return { done: { ...outcome(bounds, run.group, run.pair.publicKey, serverPublic, shared), hostKey, signature } };
+          return {
+            done: { ...outcome(bounds, run.group, run.pair.publicKey, serverPublic, shared), hostKey, signature },
+          };
         },
       };
     },

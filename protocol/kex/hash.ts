@@ -39,7 +39,13 @@ export function deriveKey(
   length: number,
 ): Uint8Array {
   const out = new Uint8Array(length);
-  let block = crypto.hash(hash).update(secret).update(h).update(Uint8Array.of(letter.charCodeAt(0))).update(sessionId).digest();
+  let block = crypto
+    .hash(hash)
+    .update(secret)
+    .update(h)
+    .update(Uint8Array.of(letter.charCodeAt(0)))
+    .update(sessionId)
+    .digest();
   let have = 0;
   for (;;) {
     const part = block.subarray(0, Math.min(block.length, length - have));

@@ -30,7 +30,13 @@ function join(a: Uint8Array, b: Uint8Array): Uint8Array {
 }
 
 function hybridRow(name: string, hash: HashName, kemOf: (crypto: CryptoProvider) => Kem | undefined): KexRow {
-  const combine = (crypto: CryptoProvider, clientPublic: Uint8Array, serverPublic: Uint8Array, pq: Uint8Array, classic: Uint8Array) => {
+  const combine = (
+    crypto: CryptoProvider,
+    clientPublic: Uint8Array,
+    serverPublic: Uint8Array,
+    pq: Uint8Array,
+    classic: Uint8Array,
+  ) => {
     const shared = crypto.hash(hash).update(pq).update(classic).digest();
     const secret = new Writer().string(shared).finish();
     for (const bytes of [pq, classic, shared]) bytes.fill(0);
@@ -52,7 +58,13 @@ function hybridRow(name: string, hash: HashName, kemOf: (crypto: CryptoProvider)
         receive(payload) {
           const { hostKey, serverPublic, signature } = KexEcdhReply.decode(payload);
           const [ciphertext, point] = split(serverPublic, kem.ciphertextLength);
-          const outcome = combine(crypto, clientPublic, serverPublic, kemKeys.decapsulate(ciphertext), pair.derive(point));
+          const outcome = combine(
+            crypto,
+            clientPublic,
+            serverPublic,
+            kemKeys.decapsulate(ciphertext),
+            pair.derive(point),
+          );
           return { done: { ...outcome, hostKey, signature } };
         },
       };

@@ -11,11 +11,20 @@
 import type { AlgorithmPreferences } from '../algorithms.ts';
 import type { CryptoProvider } from '../crypto/provider.ts';
 import { Disconnect, protocolError, SshError } from '../errors.ts';
-import { parseHostKey, type HostKey } from '../keys/host-key.ts';
+import { type HostKey, parseHostKey } from '../keys/host-key.ts';
 import { sign, verify } from '../keys/sign.ts';
 import type { PrivateKey } from '../keys/types.ts';
 import { KexInit, NewKeys } from '../messages/transport.ts';
-import { buildKexInit, type DirectionAlgorithms, guessedRight, marker, type Negotiated, negotiate, neededStrength, type Role } from '../negotiate.ts';
+import {
+  buildKexInit,
+  type DirectionAlgorithms,
+  guessedRight,
+  marker,
+  type Negotiated,
+  neededStrength,
+  negotiate,
+  type Role,
+} from '../negotiate.ts';
 import type { Opener, Sealer } from '../packet/cipher.ts';
 import { deriveKey, exchangeHash } from './hash.ts';
 import type { ClientOutcome, KexClient, KexServer, ServerOutcome } from './method.ts';
@@ -35,11 +44,20 @@ interface KeySet {
 type KexState =
   | { readonly at: 'idle' }
   | { readonly at: 'init-sent'; readonly ours: Uint8Array }
-  | { readonly at: 'exchanging'; readonly ours: Uint8Array; readonly theirs: Uint8Array; readonly chosen: Negotiated; readonly run: Run; skipGuess: boolean }
+  | {
+      readonly at: 'exchanging';
+      readonly ours: Uint8Array;
+      readonly theirs: Uint8Array;
+      readonly chosen: Negotiated;
+      readonly run: Run;
+      skipGuess: boolean;
+    }
   | { readonly at: 'awaiting-verdict'; readonly keys: KeySet; readonly hostKey: HostKey }
   | { readonly at: 'awaiting-newkeys'; readonly keys: KeySet };
 
-type Run = { readonly role: 'client'; readonly method: KexClient } | { readonly role: 'server'; readonly method: KexServer };
+type Run =
+  | { readonly role: 'client'; readonly method: KexClient }
+  | { readonly role: 'server'; readonly method: KexServer };
 
 /** What the machine needs from the session: a narrow way out, never the session itself. */
 export interface KexPort {
@@ -171,7 +189,11 @@ export class KexMachine {
     if (run.role === 'client') this.#port.send(run.method.begin());
   }
 
-  #hash(state: KexState & { at: 'exchanging' }, hostKey: Uint8Array, outcome: { hashed: Uint8Array; secret: Uint8Array }): Uint8Array {
+  #hash(
+    state: KexState & { at: 'exchanging' },
+    hostKey: Uint8Array,
+    outcome: { hashed: Uint8Array; secret: Uint8Array },
+  ): Uint8Array {
     const { role, crypto, ourVersion, theirVersion } = this.#port;
     const client = role === 'client';
     return exchangeHash(crypto, state.chosen.kex.hash, {
@@ -260,7 +282,8 @@ export class KexMachine {
   /** Keys of what `sender` sends. */
   #directionKeys({ secret, hash, chosen }: KeySet, sender: Role) {
     const { crypto } = this.#port;
-    const [ivLetter, keyLetter, macLetter] = sender === 'client' ? (['A', 'C', 'E'] as const) : (['B', 'D', 'F'] as const);
+    const [ivLetter, keyLetter, macLetter] =
+      sender === 'client' ? (['A', 'C', 'E'] as const) : (['B', 'D', 'F'] as const);
     const { cipher, mac } = sender === 'client' ? chosen.clientToServer : chosen.serverToClient;
     const derive = (letter: 'A' | 'B' | 'C' | 'D' | 'E' | 'F', length: number): Uint8Array =>
       deriveKey(crypto, chosen.kex.hash, secret, hash, letter, this.#sessionId!, length);

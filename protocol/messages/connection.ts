@@ -32,18 +32,39 @@ export const ChannelOpenFailure = defineMessage(92, 'CHANNEL_OPEN_FAILURE', {
 /** RFC 4254 section 5.2 */
 export const ChannelWindowAdjust = defineMessage(93, 'CHANNEL_WINDOW_ADJUST', { recipient: u32, bytes: u32 });
 export const ChannelData = defineMessage(94, 'CHANNEL_DATA', { recipient: u32, data: string });
-export const ChannelExtendedData = defineMessage(95, 'CHANNEL_EXTENDED_DATA', { recipient: u32, dataType: u32, data: string });
+export const ChannelExtendedData = defineMessage(95, 'CHANNEL_EXTENDED_DATA', {
+  recipient: u32,
+  dataType: u32,
+  data: string,
+});
 /** RFC 4254 section 5.3 */
 export const ChannelEof = defineMessage(96, 'CHANNEL_EOF', { recipient: u32 });
 export const ChannelClose = defineMessage(97, 'CHANNEL_CLOSE', { recipient: u32 });
 /** RFC 4254 section 5.4 */
-export const ChannelRequest = defineMessage(98, 'CHANNEL_REQUEST', { recipient: u32, request: text, wantReply: bool, body: rest });
+export const ChannelRequest = defineMessage(98, 'CHANNEL_REQUEST', {
+  recipient: u32,
+  request: text,
+  wantReply: bool,
+  body: rest,
+});
 export const ChannelSuccess = defineMessage(99, 'CHANNEL_SUCCESS', { recipient: u32 });
 export const ChannelFailure = defineMessage(100, 'CHANNEL_FAILURE', { recipient: u32 });
 
 export const connectionMessages = [
-  GlobalRequest, RequestSuccess, RequestFailure, ChannelOpen, ChannelOpenConfirmation, ChannelOpenFailure, ChannelWindowAdjust,
-  ChannelData, ChannelExtendedData, ChannelEof, ChannelClose, ChannelRequest, ChannelSuccess, ChannelFailure,
+  GlobalRequest,
+  RequestSuccess,
+  RequestFailure,
+  ChannelOpen,
+  ChannelOpenConfirmation,
+  ChannelOpenFailure,
+  ChannelWindowAdjust,
+  ChannelData,
+  ChannelExtendedData,
+  ChannelEof,
+  ChannelClose,
+  ChannelRequest,
+  ChannelSuccess,
+  ChannelFailure,
 ] as const;
 
 /** RFC 4254 section 5.1 */

@@ -41,5 +41,15 @@ export const Ping = defineMessage(192, 'PING', { data: string });
 export const Pong = defineMessage(193, 'PONG', { data: string });
 
 export const transportMessages = [
-  DisconnectMessage, Ignore, Unimplemented, Debug, ServiceRequest, ServiceAccept, ExtInfo, KexInit, NewKeys, Ping, Pong,
+  DisconnectMessage,
+  Ignore,
+  Unimplemented,
+  Debug,
+  ServiceRequest,
+  ServiceAccept,
+  ExtInfo,
+  KexInit,
+  NewKeys,
+  Ping,
+  Pong,
 ] as const;

@@ -4,7 +4,12 @@ import { bool, nameList, rest, string, text, u32 } from '../wire/fields.ts';
 import { defineBody, defineMessage } from '../wire/message.ts';
 
 /** RFC 4252 section 5; `body` is the method's own. */
-export const UserauthRequest = defineMessage(50, 'USERAUTH_REQUEST', { user: text, service: text, method: text, body: rest });
+export const UserauthRequest = defineMessage(50, 'USERAUTH_REQUEST', {
+  user: text,
+  service: text,
+  method: text,
+  body: rest,
+});
 /** RFC 4252 section 5.1 */
 export const UserauthFailure = defineMessage(51, 'USERAUTH_FAILURE', { methods: nameList, partialSuccess: bool });
 /** RFC 4252 section 5.1 */
@@ -28,7 +33,12 @@ export const UserauthInfoResponse = defineMessage(61, 'USERAUTH_INFO_RESPONSE', 
 
 /** RFC 4252 section 7, with and without a signature. */
 export const PublicKeyQueryBody = defineBody('publickey query', { signed: bool, algorithm: text, blob: string });
-export const PublicKeySignedBody = defineBody('publickey', { signed: bool, algorithm: text, blob: string, signature: string });
+export const PublicKeySignedBody = defineBody('publickey', {
+  signed: bool,
+  algorithm: text,
+  blob: string,
+  signature: string,
+});
 /** OpenSSH PROTOCOL section 1.11: publickey-hostbound-v00@openssh.com */
 export const HostboundSignedBody = defineBody('publickey-hostbound', {
   signed: bool,
@@ -52,6 +62,12 @@ export const HostbasedBody = defineBody('hostbased', {
 });
 
 export const userauthMessages = [
-  UserauthRequest, UserauthFailure, UserauthSuccess, UserauthBanner, UserauthPkOk, UserauthPasswdChangeReq,
-  UserauthInfoRequest, UserauthInfoResponse,
+  UserauthRequest,
+  UserauthFailure,
+  UserauthSuccess,
+  UserauthBanner,
+  UserauthPkOk,
+  UserauthPasswdChangeReq,
+  UserauthInfoRequest,
+  UserauthInfoResponse,
 ] as const;
