@@ -8,6 +8,11 @@
 export const BLOCK_BYTES = 510 * 1024;
 /** Blocks kept for the next transfer. */
 const MOST_KEPT = 64;
+/**
+ * From the first byte that has not arrived to the last that was asked for, at most. Also where a resumed transfer goes
+ * back to: the end of a part may have holes when its writer died.
+ */
+export const SPAN_BYTES = 40 * 1024 * 1024;
 
 const kept: Uint8Array[] = [];
 

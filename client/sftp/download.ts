@@ -5,13 +5,14 @@
 
 import { constants, type Stats } from 'node:fs';
 import { type FileHandle, open, rename, rm } from 'node:fs/promises';
+import { SPAN_BYTES } from './blocks.ts';
 import { Fetch } from './fetch.ts';
 import { local, lookLocal, resolveLocal } from './local-file.ts';
 import type { RemoteFile } from './remote-file.ts';
 import { toLocal } from './safe-names.ts';
 import type { Sftp } from './sftp.ts';
 import type { FileStat } from './stat.ts';
-import { checkOptions, notAFile, partOf, RESUME_BACK, type TransferOptions, type TransferResult } from './transfer.ts';
+import { checkOptions, notAFile, partOf, type TransferOptions, type TransferResult } from './transfer.ts';
 
 export interface DownloadOptions extends TransferOptions {
   /** What is known of the remote file already, from a listing. */
@@ -117,7 +118,7 @@ async function openPart(
   // Ours to write whatever the source's bits are; those come at the end.
   const file = await local(part, open(toLocal(part), resume ? flags : flags | constants.O_EXCL, mode | 0o600));
   const size = resume ? (await local(part, file.stat())).size : 0;
-  return { path, part, file, before, start: Math.max(0, size - RESUME_BACK) };
+  return { path, part, file, before, start: Math.max(0, size - SPAN_BYTES) };
 }
 
 async function direct(path: string, mode: number, before: Stats | undefined): Promise<Target> {

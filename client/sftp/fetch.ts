@@ -5,7 +5,7 @@
  */
 
 import { SshError } from '../../protocol/index.ts';
-import { BLOCK_BYTES, giveBlock, takeBlock } from './blocks.ts';
+import { BLOCK_BYTES, giveBlock, SPAN_BYTES, takeBlock } from './blocks.ts';
 import { type Answer, aborted, type SftpLink } from './link.ts';
 import { fileError, writeAll } from './local-file.ts';
 import type { RemoteFile } from './remote-file.ts';
@@ -65,9 +65,9 @@ export class Fetch {
 
   /** Everything before this is in the local file. */
   get contiguous(): number {
-    let least = this.#next;
-    for (const block of this.#blocks) least = Math.min(least, block.at);
-    return least;
+    // In the order they were begun.
+    const [first] = this.#blocks;
+    return first ? first.at : this.#next;
   }
 
   /** Runs once; gives the end of the file. After a failure nothing is written to the descriptor any more. */
@@ -101,8 +101,9 @@ export class Fetch {
 
   #begin(): Block | undefined {
     if (this.#next >= this.#end) return undefined;
-    if (this.#blocks.size * BLOCK_BYTES >= this.#window.limit + WAITING_BYTES) return undefined;
     const length = Math.min(this.#blockLength, this.#end - this.#next);
+    const span = this.#next + length - this.contiguous;
+    if (this.#blocks.size > 0 && span > Math.min(this.#window.limit + WAITING_BYTES, SPAN_BYTES)) return undefined;
     const block = { memory: takeBlock(), at: this.#next, length, asked: 0, open: 0 };
     this.#next += length;
     this.#blocks.add(block);

@@ -5,7 +5,7 @@
  */
 
 import { SshError } from '../../protocol/index.ts';
-import { BLOCK_BYTES } from './blocks.ts';
+import { BLOCK_BYTES, SPAN_BYTES } from './blocks.ts';
 import { aborted } from './link.ts';
 import type { RemoteFile } from './remote-file.ts';
 import type { SharedBlock, SharedFile } from './shared-file.ts';
@@ -29,6 +29,7 @@ interface Lane {
 }
 
 interface Slot {
+  readonly index: number;
   block: SharedBlock | undefined;
   cut: number;
   open: number;
@@ -46,6 +47,8 @@ export class Store {
   #turn = 0;
   #nextBlock: number;
   #ahead: Slot[] = [];
+  /** Blocks begun and not acknowledged, in order. */
+  readonly #unfinished = new Set<Slot>();
   /** Requests without an answer, over all lanes. */
   #open = 0;
   #left: number;
@@ -95,9 +98,12 @@ export class Store {
   #readAhead(): void {
     const { from } = this.#options;
     while (!this.#error && this.#ahead.length < AHEAD && this.#nextBlock < from.blocks) {
-      const slot: Slot = { block: undefined, cut: 0, open: 0 };
+      const [first] = this.#unfinished;
+      if (first && (this.#nextBlock + 1 - first.index) * BLOCK_BYTES > SPAN_BYTES) return;
+      const slot: Slot = { index: this.#nextBlock++, block: undefined, cut: 0, open: 0 };
       this.#ahead.push(slot);
-      from.block(this.#nextBlock++).then(
+      this.#unfinished.add(slot);
+      from.block(slot.index).then(
         (block) => {
           slot.block = block;
           if (this.#error) block.release();
@@ -144,7 +150,10 @@ export class Store {
       window.answered(part.length, sentAt, performance.now());
       this.#open--;
       slot.open--;
-      if (slot.open === 0 && (slot.cut >= block.bytes.length || this.#error)) block.release();
+      if (slot.open === 0 && (slot.cut >= block.bytes.length || this.#error)) {
+        this.#unfinished.delete(slot);
+        block.release();
+      }
       if (answer.kind === 'done') {
         this.#left -= part.length;
         this.#options.onBytes(part.length);

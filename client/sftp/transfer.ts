@@ -37,12 +37,6 @@ export interface TransferResult {
   readonly attributesKept: boolean;
 }
 
-/**
- * Requests are in flight that far apart, so the end of a part may have holes when its writer died: what is resumed
- * starts before them.
- */
-export const RESUME_BACK = 40 * 1024 * 1024;
-
 /** The part's name: one nobody else uses, or when it is to be found again one that says which source it is of. */
 export function partOf(target: string, resume: boolean, size: number | undefined, mtime: number | undefined): string {
   const mark = resume ? `${(size ?? 0).toString(36)}-${(mtime ?? 0).toString(36)}` : randomBytes(6).toString('hex');

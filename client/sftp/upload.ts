@@ -4,7 +4,7 @@
  */
 
 import { SshError } from '../../protocol/index.ts';
-import { BLOCK_BYTES } from './blocks.ts';
+import { BLOCK_BYTES, SPAN_BYTES } from './blocks.ts';
 import type { RemoteFile } from './remote-file.ts';
 import type { Sftp } from './sftp.ts';
 import { SharedFile } from './shared-file.ts';
@@ -16,7 +16,6 @@ import {
   Lanes,
   notAFile,
   partOf,
-  RESUME_BACK,
   type TransferOptions,
   type TransferResult,
 } from './transfer.ts';
@@ -117,7 +116,7 @@ class Upload {
 
   async #resumeAt(file: RemoteFile): Promise<number> {
     const { size = 0 } = await file.stat(this.#options);
-    const safe = Math.max(0, Math.min(size, this.#source.size) - RESUME_BACK);
+    const safe = Math.max(0, Math.min(size, this.#source.size) - SPAN_BYTES);
     return Math.floor(safe / BLOCK_BYTES) * BLOCK_BYTES;
   }
 

@@ -236,6 +236,32 @@ describe('resuming', () => {
   });
 });
 
+test('one answer that stays out holds back what is far behind it', async () => {
+  const { sftp, files, transport } = await fakeServer({ extensions: ['limits', 'posixRename'] });
+  const size = 60 * 1024 * 1024;
+  const data = Buffer.alloc(size, 'x');
+  files.nodes.set('/f', node('file', { data }));
+  writeFileSync(inside('up'), data);
+  for (const kind of ['read', 'write'] as const) {
+    let held: SftpRequest | undefined;
+    let furthest = 0n;
+    files.intercept = (_, request) => {
+      if (request.request !== kind) return false;
+      if (request.offset > furthest) furthest = request.offset;
+      if (held || request.offset > 0n) return false;
+      held = request;
+      return true;
+    };
+    const work = kind === 'read' ? download(sftp, '/f', inside('f')) : upload(sftp, inside('up'), '/g');
+    for (let before = -1n; !held || before < furthest; await turn(100)) before = furthest;
+    expect(Number(furthest)).toBeGreaterThan(8 * 1024 * 1024);
+    expect(Number(furthest)).toBeLessThanOrEqual(40 * 1024 * 1024);
+    files.answer(transport.server, held);
+    transport.flush();
+    expect(await work).toMatchObject({ size });
+  }
+});
+
 describe('giving up', () => {
   test('an aborted call fails at once; a handle that comes later is closed', async () => {
     const { sftp, files } = await fakeServer({ delay: 15 });
