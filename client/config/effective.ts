@@ -9,11 +9,12 @@ import { type Keyword, type KeywordName, keywordNames, keywords, type ValueOf } 
 import { type AlgorithmSet, expandAlgorithms } from './pattern.ts';
 import type { Effective } from './plan.ts';
 import type { Settings } from './settings.ts';
-import { type ConnectionFacts, connectionTokens, expandPath, expandTilde, expandTokens, type Homes } from './tokens.ts';
+import { type ConnectionFacts, expandPath, expandTilde, expandTokens, type Homes, type Tokens } from './tokens.ts';
 import type { AlgorithmKind, ParseContext } from './values.ts';
 
 export interface EffectiveInput {
   readonly facts: ConnectionFacts;
+  readonly tokens: Tokens;
   readonly homes: Homes;
   readonly context: ParseContext;
   readonly stdioForward: boolean;
@@ -108,8 +109,7 @@ function expandForwards(
   }));
 }
 
-function expandValues(draft: Draft, { facts, homes, context }: EffectiveInput): void {
-  const tokens = connectionTokens(facts);
+function expandValues(draft: Draft, { tokens, homes, context }: EffectiveInput): void {
   const path = (text: string): string => expandPath(expandTilde(text, homes), tokens, context.env);
   const bare = (text: string): string => expandTokens(text, tokens);
   if (draft.controlpath !== undefined) draft.controlpath = path(draft.controlpath);

@@ -7,7 +7,6 @@ import { type FilledName, type KeywordName, keywords } from './keywords.ts';
 import type { Effective, HostPlan, PlannedFile } from './plan.ts';
 import {
   type ConnectionFacts,
-  connectionTokens,
   type Environment,
   expandPath,
   expandTilde,
@@ -20,6 +19,7 @@ import {
 export interface PlanInput {
   readonly host: string;
   readonly facts: ConnectionFacts;
+  readonly tokens: Tokens;
   readonly effective: Effective;
   readonly origins: HostPlan['origins'];
   readonly notes: readonly Note[];
@@ -48,7 +48,7 @@ class PlanMaker {
   constructor(input: PlanInput) {
     this.input = input;
     this.options = input.effective as Options;
-    this.tokens = connectionTokens(input.facts);
+    this.tokens = input.tokens;
   }
 
   path(text: string): string {

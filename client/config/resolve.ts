@@ -244,8 +244,10 @@ function secondPass(resolution: Resolution, canonicalHost: string | undefined): 
   }
   resolution.fallback();
   const facts = resolution.facts(host);
+  const tokens = connectionTokens(facts);
   const effective = effectiveOptions(settings, {
     facts,
+    tokens,
     homes: resolution.homes(),
     context: env.context,
     stdioForward: request.stdioForward === true,
@@ -253,6 +255,7 @@ function secondPass(resolution: Resolution, canonicalHost: string | undefined): 
   return makePlan({
     host: resolution.destination.host,
     facts,
+    tokens,
     effective,
     origins: settings.origins(),
     notes: evaluation.notes,
