@@ -68,7 +68,7 @@ function readAttrs(reader: Reader): SftpAttrs {
     const count = reader.u32();
     if (count > limits.sftpExtendedAttrs) throw malformed(`${count} extended attributes`);
     const extended: { type: string; data: Uint8Array }[] = [];
-    for (let i = 0; i < count; i++) extended.push({ type: reader.text(), data: reader.string() });
+    for (let i = 0; i < count; i++) extended.push({ type: reader.text(), data: new Uint8Array(reader.string()) });
     out.extended = extended;
   }
   return out;

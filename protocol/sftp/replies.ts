@@ -61,8 +61,9 @@ export function decodeReply(type: number, payload: Uint8Array, pending: PendingR
   }
   switch (pending.expects) {
     case 'handle':
+      // A copy, which `slice` of a Buffer would not be.
       if (type === replies.handle.number)
-        return { kind: 'handle', handle: replies.handle.decode(payload).handle.slice() };
+        return { kind: 'handle', handle: new Uint8Array(replies.handle.decode(payload).handle) };
       break;
     case 'data':
       if (type === replies.data.number) return dataAnswer(replies.data.decode(payload).data, pending);

@@ -143,6 +143,18 @@ describe('the client alone', () => {
     expect((client.poll() as { data: Uint8Array }).data.buffer).toBe(packet.buffer);
   });
 
+  test('handles and attributes outlive the memory they came in, be it a Buffer', () => {
+    const client = ready();
+    const [open, stat] = [client.open('/x', 1), client.stat('/x')];
+    const attrs = { extended: [{ type: 'a@b', data: bytes(3) }] };
+    const packets = [frame(replies.handle, { id: open, handle: bytes(8) }), frame(replies.attrs, { id: stat, attrs })];
+    const lent = Buffer.concat(packets);
+    client.receive(lent);
+    lent.fill(0xff);
+    expect(client.poll()).toEqual({ id: open, kind: 'handle', handle: bytes(8) });
+    expect(client.poll()).toEqual({ id: stat, kind: 'attrs', attrs });
+  });
+
   test('data of a write leaves as it lies, behind its head', () => {
     const client = ready();
     const data = bytes(10_000);
