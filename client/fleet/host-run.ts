@@ -27,7 +27,7 @@ export interface Shared<H extends FleetHost> {
   readonly sink: HostSink;
   readonly slots: Slots;
   readonly clock: FleetClock;
-  readonly commandTimeout: number;
+  readonly commandTimeout: number | ((host: number) => number);
   readonly grace: number;
   readonly onSinkError: (error: unknown) => void;
   readonly onEnd: (run: HostRun<H>) => void;
@@ -110,7 +110,8 @@ export class HostRun<H extends FleetHost> implements HostContext {
     if (!this.open || phase === this.phaseNow) return;
     this.closePhase();
     this.phaseNow = phase;
-    const { commandTimeout, clock } = this.shared;
+    const { commandTimeout: limit, clock } = this.shared;
+    const commandTimeout = typeof limit === 'number' ? limit : limit(this.index);
     if (phase === 'command' && commandTimeout > 0 && this.endAs === undefined) {
       this.cancelTimer = after(clock, commandTimeout, () => {
         const detail = { what: 'command', after: commandTimeout };

@@ -111,8 +111,8 @@ export interface FleetOptions {
   readonly handshakeLimit?: number | undefined;
   /** Handshakes in flight through one gateway; 0 = no limit. Default 8, below sshd's MaxStartups of 10. */
   readonly gatewayLimit?: number | undefined;
-  /** Milliseconds from `phase('command')`; 0 = none. */
-  readonly commandTimeout?: number | undefined;
+  /** Milliseconds from `phase('command')`, for all or host by host; 0 = none. */
+  readonly commandTimeout?: number | ((host: number) => number) | undefined;
   /** Milliseconds for the whole run; 0 = none. */
   readonly deadline?: number | undefined;
   /** The first failure ends the run, hosts at work included. */

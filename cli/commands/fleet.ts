@@ -1,0 +1,262 @@
+/**
+ * `exec` and `ping` on many hosts: plans, then one task a host, events to one renderer, one exit code.
+ */
+
+import {
+  type ExecHandle,
+  type Exit,
+  type HostContext,
+  type HostPlan,
+  openHost,
+  runOnHosts,
+  SshError,
+  systemClock,
+  type TaskOutcome,
+} from '../../client/index.ts';
+import { openContext, planLevel, type RunContext, showBanner } from '../context.ts';
+import { fleetExitCode } from '../exit.ts';
+import type { ClusterIntent } from '../grammar.ts';
+import type { SelectedHost } from '../hosts/select.ts';
+import { planMany } from '../plan.ts';
+import { createRenderer } from '../render/index.ts';
+import { Interrupts } from '../signals.ts';
+import { neutraliseLine } from '../terminal.ts';
+
+/** How long a remote process has after TERM, and after KILL, to be reported gone (milliseconds). */
+const TERM_PATIENCE = 3000;
+const KILL_PATIENCE = 2000;
+/** Channel windows for many hosts: memory is their number times this. */
+const FLEET_WINDOW = 1024 * 1024;
+
+interface FleetEntry {
+  readonly name: string;
+  readonly gateway: string | undefined;
+  readonly selected: SelectedHost;
+  readonly plan: HostPlan;
+}
+
+function plans(intent: ClusterIntent, context: RunContext, command: string | undefined): FleetEntry[] {
+  return intent.selection!.hosts.map((selected) => {
+    const plan = planMany(selected, intent.invocation, command, context.resolve);
+    const gateway =
+      plan.proxyJump.length === 0
+        ? undefined
+        : plan.proxyJump.map((hop) => `${hop.user ?? ''}@${hop.host}:${hop.port ?? ''}`).join(',');
+    return { name: selected.name, gateway, selected, plan };
+  });
+}
+
+/** Runs the words as a command on every host of the selection; the exit code of section "many hosts". */
+export async function runFleet(intent: ClusterIntent, context: RunContext): Promise<number> {
+  const command = intent.subcommand === 'ping' ? undefined : intent.words.join(' ');
+  const entries = plans(intent, context, command);
+  const first = entries[0];
+  if (first !== undefined && context.log.level === 'info') context.log.level = planLevel(first.plan);
+  if (intent.run.dryRun) {
+    process.stdout.write(dryRun(intent, entries, command));
+    return 0;
+  }
+  if (entries.length === 0)
+    throw new SshError('usage', 'no host is left to run on', { detail: { grammar: 'cluster', exit: 2 } });
+  return execute(intent, context, entries, command);
+}
+
+function dryRun(intent: ClusterIntent, entries: readonly FleetEntry[], command: string | undefined): string {
+  const json = intent.run.output === 'json' || intent.run.output === 'json-result';
+  const row = ({ name, plan }: FleetEntry) => ({
+    version: 1,
+    host: name,
+    hostName: plan.hostName,
+    port: plan.port,
+    user: plan.user,
+    jump: plan.proxyJump.map((hop) => hop.host),
+    command,
+  });
+  if (json) return entries.map((entry) => `${JSON.stringify(row(entry))}\n`).join('');
+  return entries
+    .map((entry) => {
+      const { host, hostName, port, user, jump } = row(entry);
+      const via = jump.length === 0 ? '' : ` via ${jump.join(', ')}`;
+      return neutraliseLine(`${host}: ${user}@${hostName}:${port}${via}${command === undefined ? '' : `: ${command}`}`);
+    })
+    .map((line) => `${line}\n`)
+    .join('');
+}
+
+async function execute(
+  intent: ClusterIntent,
+  context: RunContext,
+  entries: readonly FleetEntry[],
+  command: string | undefined,
+): Promise<number> {
+  const { run, selection } = intent;
+  const closed = new AbortController();
+  const rendering = createRenderer({
+    hosts: entries.map(({ name, plan }) => ({ name, host: plan.hostName, user: plan.user, port: plan.port })),
+    mode:
+      run.output === 'quiet'
+        ? run.outputDir === undefined
+          ? 'stream'
+          : 'none'
+        : run.outputDir !== undefined && run.output === 'stream'
+          ? undefined
+          : run.output,
+    outputDir: run.outputDir,
+    command: command ?? 'ping',
+    quiet: run.output === 'quiet' || context.log.level === 'quiet',
+    prefix: run.prefix,
+    color: run.color,
+    stdout: process.stdout,
+    stderr: process.stderr,
+    env: context.env,
+    clock: systemClock,
+    now: Date.now,
+    onClosed: () => closed.abort(),
+  });
+  if (intent.invocation.logFile === undefined) context.log.redirect((text) => rendering.message(text));
+  const interrupts = new Interrupts({
+    stages: 2,
+    onStage: (stage) =>
+      rendering.message(
+        stage === 'stop'
+          ? 'Interrupted: no further hosts are started; once more ends what runs.\n'
+          : 'Ending what runs ...\n',
+      ),
+  });
+  try {
+    const outcome = await runOnHosts(
+      entries,
+      (entry, host) => (command === undefined ? ping(entry, host, context) : exec(entry, host, context, command)),
+      (event) => rendering.event(event),
+      {
+        parallel: selection!.parallel,
+        ...(run.handshakes !== undefined && { handshakeLimit: run.handshakes }),
+        commandTimeout: (index) => entries[index]!.selected.timeout * 1000,
+        failFast: run.failFast,
+        ...(run.maxFailures !== undefined && {
+          maxFailures: 'count' in run.maxFailures ? run.maxFailures.count : run.maxFailures,
+        }),
+        retries: run.retries,
+        stop: interrupts.stop,
+        signal: AbortSignal.any([interrupts.abort, closed.signal]),
+      },
+    );
+    await rendering.end(outcome);
+    const main = entries.findIndex(({ name }) => name === selection!.main);
+    return command === undefined
+      ? pingCode(outcome.results.map((result) => result.class === 'ok'))
+      : fleetExitCode({
+          results: outcome.results,
+          policy: run.exit,
+          ...(main >= 0 && { main }),
+          interrupted: interrupts.code,
+          brokenPipe: closed.signal.aborted,
+        });
+  } finally {
+    interrupts.dispose();
+  }
+}
+
+/** All answered 0, some 1, none 255. */
+const pingCode = (answers: readonly boolean[]): number =>
+  answers.every(Boolean) ? 0 : answers.some(Boolean) ? 1 : 255;
+
+async function connection(entry: FleetEntry, host: HostContext, context: RunContext) {
+  const isTerminal = process.stderr.isTTY === true;
+  return openHost(
+    entry.plan,
+    openContext(context, {
+      signal: host.signal,
+      handshake: () => host.handshake(),
+      onPhase: (phase) => host.phase(phase),
+      onBanner: (message) => showBanner(message, context.log, isTerminal),
+      warn: (text) => context.log.info(`${entry.name}: ${text}`),
+      log: (level, text) => context.log.debug(level, () => `${entry.name}: ${text}`),
+    }),
+  );
+}
+
+async function ping(entry: FleetEntry, host: HostContext, context: RunContext): Promise<TaskOutcome> {
+  const { connection: opened } = await connection(entry, host, context);
+  host.phase('command');
+  await host.output('stdout', Buffer.from('alive\n'));
+  await opened.close();
+  return { exitStatus: 0 };
+}
+
+async function exec(entry: FleetEntry, host: HostContext, context: RunContext, command: string): Promise<TaskOutcome> {
+  const { connection: opened } = await connection(entry, host, context);
+  try {
+    host.phase('command');
+    const handle = await opened.exec(command, {
+      env: environment(entry.plan, context),
+      channel: { window: FLEET_WINDOW, maxWindow: FLEET_WINDOW },
+      stdout: (chunk) => host.output('stdout', chunk) as void | Promise<void>,
+      stderr: (chunk) => host.output('stderr', chunk) as void | Promise<void>,
+    });
+    handle.end();
+    try {
+      return outcomeOf(await untilAborted(handle, host.signal));
+    } catch (error) {
+      if (!host.signal.aborted) throw error;
+      return endRemote(handle);
+    }
+  } finally {
+    void opened.close();
+  }
+}
+
+function untilAborted(handle: ExecHandle, signal: AbortSignal): Promise<Exit> {
+  return new Promise((resolve, reject) => {
+    const onAbort = (): void => reject(signal.reason);
+    if (signal.aborted) onAbort();
+    signal.addEventListener('abort', onAbort, { once: true });
+    handle.exit.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
+  });
+}
+
+const outcomeOf = (exit: Exit): TaskOutcome => ({
+  exitStatus: exit.status ?? null,
+  ...(exit.signal !== undefined && { signal: exit.signal }),
+});
+
+/** TERM, then KILL; tells whether the server reported the end of the process. */
+async function endRemote(handle: ExecHandle): Promise<TaskOutcome> {
+  for (const [name, patience] of [
+    ['TERM', TERM_PATIENCE],
+    ['KILL', KILL_PATIENCE],
+  ] as const) {
+    handle.kill(name);
+    const ended = await Promise.race([
+      handle.exit.then(
+        (exit) => exit,
+        () => undefined,
+      ),
+      new Promise<undefined>((resolve) => void setTimeout(() => resolve(undefined), patience)),
+    ]);
+    if (ended !== undefined) return { ...outcomeOf(ended), gone: true };
+  }
+  handle.close();
+  return { gone: false };
+}
+
+/** SendEnv patterns over our environment, then SetEnv, as ssh(1) sends them. */
+export function environment(plan: HostPlan, { env }: Pick<RunContext, 'env'>): (readonly [string, string])[] {
+  const matches = (name: string): boolean => plan.session.sendEnv.some((pattern) => globMatch(pattern, name));
+  const sent = Object.entries(env).filter(
+    (entry): entry is [string, string] => entry[1] !== undefined && matches(entry[0]),
+  );
+  const set = plan.session.setEnv.map((pair): [string, string] => [
+    pair.slice(0, pair.indexOf('=')),
+    pair.slice(pair.indexOf('=') + 1),
+  ]);
+  return [...sent, ...set];
+}
+
+/** `*` and `?` as in ssh_config(5) patterns. */
+function globMatch(pattern: string, name: string): boolean {
+  const source = [...pattern]
+    .map((c) => (c === '*' ? '.*' : c === '?' ? '.' : c.replace(/[\\^$.|+()[\]{}]/g, '\\$&')))
+    .join('');
+  return new RegExp(`^${source}$`, 's').test(name);
+}

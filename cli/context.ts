@@ -1,0 +1,110 @@
+/** What a run has at hand: environment, streams, log, crypto, keys and the one resolver with its file cache. */
+
+import {
+  algorithmSets,
+  type CryptoProvider,
+  defaultAlgorithms,
+  type HostPlan,
+  KeyStore,
+  localResolveEnv,
+  type OpenContext,
+  type Prompter,
+  type ResolveEnv,
+  SshError,
+  supportedAlgorithms,
+} from '../client/index.ts';
+import { chooseCrypto } from './crypto.ts';
+import { LOG_LEVELS, type Log, type LogLevel, openLogFile } from './log.ts';
+import type { Invocation } from './options/settings.ts';
+import { neutralise } from './terminal.ts';
+import { SOFTWARE, VERSION } from './version.ts';
+
+export interface Io {
+  readonly argv: readonly string[];
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly cwd: string;
+  /** The name we were started under. */
+  readonly program: string;
+  readonly log: Log;
+}
+
+export interface RunContext extends Io {
+  readonly crypto: CryptoProvider;
+  readonly resolve: ResolveEnv;
+  readonly prompter: Prompter;
+  readonly keys: KeyStore;
+  readonly invocation: Invocation;
+  /** The one password of the run: BSSH_PASSWORD, or asked for once when --password was given. */
+  readonly password: (() => Promise<string | undefined>) | undefined;
+}
+
+const PASSWORD_VARIABLE = 'BSSH_PASSWORD';
+
+export function runContext(io: Io, invocation: Invocation, prompter: Prompter): RunContext {
+  if (invocation.logFile !== undefined) {
+    try {
+      io.log.redirect(openLogFile(invocation.logFile).write);
+    } catch (error) {
+      throw new SshError(
+        'config',
+        `Couldn't open logfile ${invocation.logFile}: ${(error as NodeJS.ErrnoException).code ?? 'unknown error'}`,
+      );
+    }
+  }
+  const crypto = chooseCrypto(invocation.crypto, io.env);
+  const algorithms = algorithmSets(supportedAlgorithms(crypto), defaultAlgorithms(crypto));
+  const resolve = localResolveEnv({ algorithms, version: VERSION, env: io.env });
+  const keys = new KeyStore({ crypto, prompter, warn: (text) => io.log.info(text) });
+  return { ...io, crypto, resolve, prompter, keys, invocation, password: onePassword(io, invocation, prompter) };
+}
+
+function onePassword(
+  { env, log }: Io,
+  invocation: Invocation,
+  prompter: Prompter,
+): (() => Promise<string | undefined>) | undefined {
+  const given = env[PASSWORD_VARIABLE];
+  if (given !== undefined && given !== '') {
+    log.hide(given);
+    return async () => given;
+  }
+  if (!invocation.password) return undefined;
+  let asked: Promise<string | undefined> | undefined;
+  return () => {
+    asked ??= prompter.ask({ text: 'Enter password: ', echo: false, purpose: 'password' }).then((answer) => {
+      if (answer !== undefined) log.hide(answer);
+      return answer;
+    });
+    return asked;
+  };
+}
+
+/** The log level of a plan: names of ssh_config(5) to ours. */
+export function planLevel(plan: HostPlan): LogLevel {
+  const level = plan.logLevel.toLowerCase().replace(/^debug$/, 'debug1') as LogLevel;
+  return LOG_LEVELS.includes(level) ? level : 'info';
+}
+
+/** What `openHost` needs, the same for one host and for many. */
+export function openContext(context: RunContext, extra: Partial<OpenContext> = {}): OpenContext {
+  const { log, env, invocation } = context;
+  return {
+    crypto: context.crypto,
+    keys: context.keys,
+    prompter: context.prompter,
+    password: context.password,
+    agentOnly: invocation.useAgent,
+    methods: invocation.password ? ['password', 'keyboard-interactive'] : undefined,
+    shell: env.SHELL || '/bin/sh',
+    software: SOFTWARE,
+    warn: (text) => log.info(text),
+    log: (level, text) => log.debug(level, text),
+    ...extra,
+  };
+}
+
+/** A server's banner: on stderr, control sequences made harmless on a terminal, bytes as they are elsewhere. */
+export function showBanner(message: Uint8Array, log: Log, isTerminal: boolean): void {
+  if (!log.wants('info')) return;
+  process.stderr.write(isTerminal ? neutralise(message).replaceAll('\r', '') : message);
+}

@@ -1,0 +1,202 @@
+/** From argv to an exit code: reads the command line, calls the command, says what went wrong. */
+
+import { existsSync } from 'node:fs';
+import { homedir, userInfo } from 'node:os';
+import { basename } from 'node:path';
+import {
+  algorithmSets,
+  defaultAlgorithms,
+  localResolveEnv,
+  resolveHost,
+  SshError,
+  supportedAlgorithms,
+} from '../client/index.ts';
+import { type Io, type RunContext, runContext } from './context.ts';
+import { chooseCrypto } from './crypto.ts';
+import { describeError } from './errors.ts';
+import { ExitCode } from './exit.ts';
+import {
+  type ClusterIntent,
+  type CommandLineContext,
+  type Intent,
+  parseCommandLine,
+  type SshIntent,
+} from './grammar.ts';
+import { Log, levelOf } from './log.ts';
+import { VERSION } from './version.ts';
+
+export async function run(argv: readonly string[], env: NodeJS.ProcessEnv, program: string): Promise<number> {
+  const io: Io = {
+    argv,
+    env,
+    cwd: process.cwd(),
+    program: basename(program).replace(/\.(mjs|js|exe)$/, ''),
+    log: new Log(),
+  };
+  try {
+    const intent = await parseCommandLine(argv, commandLine(io));
+    return await perform(intent, io);
+  } catch (error) {
+    return report(error, io);
+  }
+}
+
+function commandLine({ program, env, cwd }: Io): CommandLineContext {
+  return {
+    program,
+    env,
+    cwd,
+    home: homedir(),
+    user: userInfo().username,
+    keyExists: existsSync,
+    isSshHost: (name, sshConfig) => namedInSshConfig(name, sshConfig, env),
+  };
+}
+
+/** Does ssh_config say anything about a host of this name? */
+function namedInSshConfig(name: string, sshConfig: string | undefined, env: Io['env']): boolean {
+  const crypto = chooseCrypto(undefined, env);
+  const resolve = localResolveEnv({
+    algorithms: algorithmSets(supportedAlgorithms(crypto), defaultAlgorithms(crypto)),
+    version: VERSION,
+    env,
+  });
+  const request = { destination: name, ...(sshConfig !== undefined && { configFile: sshConfig }) };
+  return resolveHost(request, resolve).origins.hostname !== undefined;
+}
+
+async function perform(intent: Intent, io: Io): Promise<number> {
+  switch (intent.kind) {
+    case 'version':
+      process.stderr.write(`bssh ${VERSION}, Node.js ${process.version.slice(1)}\n`);
+      return 0;
+    case 'help': {
+      const { helpText } = await import('./help.ts');
+      process.stdout.write(await helpText());
+      return 0;
+    }
+    case 'generate':
+      return generate(intent.what);
+    case 'query': {
+      const { query } = await import('./commands/query.ts');
+      const names = query(intent.what, io.env);
+      if (names === undefined)
+        throw new SshError('usage', `Unsupported query "${intent.what}"`, { detail: { exit: 255 } });
+      process.stdout.write(names.map((name) => `${name}\n`).join(''));
+      return 0;
+    }
+    default:
+      return connectAndRun(intent, io);
+  }
+}
+
+async function generate(what: string): Promise<number> {
+  if (what === 'man') {
+    const { manPage } = await import('./man.ts');
+    process.stdout.write(manPage(VERSION));
+    return 0;
+  }
+  const { completionScripts } = await import('./completion.ts');
+  process.stdout.write(completionScripts[what]?.() ?? '');
+  return 0;
+}
+
+async function connectAndRun(intent: SshIntent | ClusterIntent, io: Io): Promise<number> {
+  const { invocation } = intent;
+  const quiet = invocation.settings.some(
+    ({ keyword, value }) => keyword.toLowerCase() === 'loglevel' && value.toLowerCase() === 'quiet',
+  );
+  io.log.level = levelOf(invocation.verbosity, quiet);
+  const { notYet } = invocation;
+  if (notYet.length > 0 && intent.kind !== 'dump')
+    throw new SshError('unsupported', notYet.join('\n'), { detail: { exit: ExitCode.ssh } });
+  const { TerminalPrompter } = await import('./prompts.ts');
+  const prompter = new TerminalPrompter({ env: io.env });
+  const context = runContext(io, invocation, prompter);
+  if (intent.kind !== 'cluster') return oneHost(intent, context);
+  for (const note of intent.config.notes) context.log.debug(1, note);
+  switch (intent.subcommand) {
+    case 'exec':
+    case 'ping': {
+      const { runFleet } = await import('./commands/fleet.ts');
+      return runFleet(intent, context);
+    }
+    case 'list': {
+      const { list } = await import('./commands/list.ts');
+      process.stdout.write(list(intent));
+      return 0;
+    }
+    default:
+      throw new SshError('unsupported', `bssh ${intent.subcommand} is not available yet`, {
+        detail: { exit: ExitCode.ssh },
+      });
+  }
+}
+
+async function oneHost(intent: SshIntent, context: RunContext): Promise<number> {
+  const { planOne } = await import('./plan.ts');
+  const plan = planOne(intent, context.resolve);
+  if (intent.kind === 'dump') {
+    const { dumpOptions } = await import('../client/index.ts');
+    process.stdout.write(
+      dumpOptions(plan)
+        .map((line) => `${line}\n`)
+        .join(''),
+    );
+    return 0;
+  }
+  const { ssh } = await import('./commands/ssh.ts');
+  try {
+    return await ssh(plan, intent, context);
+  } catch (error) {
+    if (!(error instanceof SshError)) throw error;
+    const place = {
+      program: context.program,
+      user: plan.user,
+      host: plan.host,
+      hostName: plan.hostName,
+      port: plan.port,
+    };
+    trace(error, context);
+    context.log.error(describeError(error, place));
+    const hint = intent.clusterHint;
+    if (hint !== undefined) {
+      const known =
+        hint.known.length === 0 ? 'no clusters are configured' : `configured clusters: ${hint.known.join(', ')}`;
+      context.log.error(`'${hint.name}' is not the name of a cluster; ${known}`);
+    }
+    return ExitCode.ssh;
+  }
+}
+
+function trace(error: unknown, { env, log }: Pick<Io, 'env' | 'log'>): void {
+  if (env.BSSH_DEBUG && error instanceof Error) log.error(error.stack ?? String(error));
+}
+
+/** Everything that ended the program before or outside a connection. */
+async function report(error: unknown, io: Io): Promise<number> {
+  trace(error, io);
+  if (!(error instanceof SshError)) {
+    io.log.error(
+      `${io.program}: internal error: ${error instanceof Error ? error.message : String(error)} (set BSSH_DEBUG=1 for the trace)`,
+    );
+    return ExitCode.ssh;
+  }
+  const { detail } = error;
+  if (error.message !== '') io.log.error(`${detail.grammar === 'cluster' ? `${io.program}: ` : ''}${located(error)}`);
+  if (typeof detail.suggestion === 'string' && !error.message.includes(detail.suggestion))
+    io.log.error(`did you mean ${detail.suggestion}?`);
+  if (detail.usage === true) {
+    const { clusterUsage, sshUsage } = await import('./help.ts');
+    io.log.error((detail.grammar === 'cluster' ? clusterUsage : sshUsage(io.program)).trimEnd());
+  }
+  if (typeof detail.exit === 'number') return detail.exit;
+  return error.code === 'usage' && detail.grammar === 'cluster' ? ExitCode.usage : ExitCode.ssh;
+}
+
+/** `file:line:column: ` in front of what is wrong in a file of the user's, where the message does not say it itself. */
+function located({ message, detail }: SshError): string {
+  if (typeof detail.file !== 'string' || message.includes(detail.file)) return message;
+  const place = [detail.file, detail.line, detail.column].filter((part) => part !== undefined).join(':');
+  return `${place}: ${message}`;
+}
