@@ -18,6 +18,7 @@ import {
   SshError,
 } from '../protocol/index.ts';
 import { type ByteStream, type DialOptions, Driver, dial, monotonicNow } from '../transport/index.ts';
+import { abortable, abortError } from './abort.ts';
 import { type AuthPlan, authenticate } from './auth.ts';
 import { AuthExchange } from './auth-exchange.ts';
 import { Connection } from './connection.ts';
@@ -68,16 +69,13 @@ export interface ConnectOptions {
 
 const DEFAULT_HANDSHAKE_TIMEOUT = 120_000;
 
-const aborted = (signal: AbortSignal): SshError =>
-  signal.reason instanceof SshError ? signal.reason : new SshError('aborted', 'aborted', { cause: signal.reason });
-
 /** Connects and logs in. Throws SshError with the code of the step that failed. */
 export async function connect(options: ConnectOptions): Promise<Connection> {
   const { signal, log = () => {}, port = 22 } = options;
-  if (signal?.aborted) throw aborted(signal);
+  if (signal?.aborted) throw abortError(signal);
   const { stream, address } = await open(options, port);
   const attempt = new Attempt(options, stream, port, address);
-  const onAbort = (): void => void attempt.end(aborted(signal!));
+  const onAbort = (): void => void attempt.end(abortError(signal!));
   signal?.addEventListener('abort', onAbort, { once: true });
   if (signal?.aborted) onAbort();
   try {
@@ -87,9 +85,10 @@ export async function connect(options: ConnectOptions): Promise<Connection> {
       hostLabel: `${options.user}@${options.host}`,
       ...options.auth,
       log,
-      ...(signal && { signal }),
+      signal: attempt.over,
     };
-    await authenticate(attempt.exchange, plan);
+    // A person may be thinking about a password while the server hangs up.
+    await abortable(authenticate(attempt.exchange, plan), attempt.over);
     return attempt.connection;
   } catch (error) {
     throw attempt.end(error);
@@ -103,7 +102,10 @@ async function open(
   port: number,
 ): Promise<{ stream: ByteStream; address: string | undefined }> {
   const { dial: how, signal } = options;
-  if (typeof how === 'function') return { stream: await how(), address: undefined };
+  if (typeof how === 'function') {
+    const stream = await abortable(Promise.resolve(how()), signal, (late) => late.destroy());
+    return { stream, address: undefined };
+  }
   const stream = await dial({ host: options.host, port, ...(signal && { signal }), ...how });
   return { stream, address: stream.remoteAddress };
 }
@@ -117,6 +119,7 @@ class Attempt {
   readonly #port: number;
   readonly #address: string | undefined;
   readonly #timer: NodeJS.Timeout | undefined;
+  readonly #over = new AbortController();
   #keys: { resolve(): void; reject(error: unknown): void } | undefined;
   /** What we found wrong ourselves: it outranks how the session then ends. */
   #failure: SshError | undefined;
@@ -152,6 +155,11 @@ class Attempt {
     }
   }
 
+  /** Fires, with the error, when the attempt or the connection it became is over. */
+  get over(): AbortSignal {
+    return this.#over.signal;
+  }
+
   /** Settles when the first keys are in place. */
   keys(): Promise<void> {
     return new Promise((resolve, reject) => {
@@ -171,6 +179,7 @@ class Attempt {
     this.#keys?.reject(this.#failure ?? error);
     this.#keys = undefined;
     if (this.#failure !== undefined) this.exchange.fail(this.#failure);
+    this.#over.abort(this.#failure ?? error);
     return this.#failure ?? error;
   }
 

@@ -56,6 +56,8 @@ export class Connection {
 
   /** Events of the session from the log-in on; `connect` forwards them. */
   event(event: SessionEvent): void {
+    // What the peer asked for in one piece with its last word is not begun.
+    if (this.session.closed && (event.type === 'channel-open' || event.type === 'global-request')) return;
     switch (event.type) {
       case 'channel':
         (event.channel.owner as ChannelIo | undefined)?.signal(event.signal);
@@ -95,8 +97,9 @@ export class Connection {
     this.#settleClosed(error);
   }
 
+  /** Channels hear of the end before we do: the session knows the cause first. */
   #reason(): SshError {
-    return this.#ended?.error ?? new SshError('closed', 'the connection is closed');
+    return this.#ended?.error ?? this.session.failure ?? new SshError('closed', 'the connection is closed');
   }
 
   #opened(open: IncomingOpen): void {
@@ -119,12 +122,12 @@ export class Connection {
   }
 
   #io(channel: ReturnType<Session['mux']['open']>): ChannelIo {
-    return new ChannelIo(channel, this.driver.wake, () => (this.#ended === undefined ? undefined : this.#reason()));
+    return new ChannelIo(channel, this.driver.wake, () => (this.isClosed ? this.#reason() : undefined));
   }
 
   /** Whether the connection is over. */
   get isClosed(): boolean {
-    return this.#ended !== undefined;
+    return this.#ended !== undefined || this.session.closed;
   }
 
   /** Which channel types the peer may open, and who takes them. */
@@ -139,7 +142,7 @@ export class Connection {
 
   /** Opens a channel; throws SshError 'channel-open' when the server refuses, or the connection's error. */
   async open(channelType: string, body: Uint8Array, options?: ChannelOptions): Promise<ChannelIo> {
-    if (this.#ended !== undefined) throw this.#reason();
+    if (this.isClosed) throw this.#reason();
     const io = this.#io(this.session.mux.open(channelType, body, options));
     this.driver.wake();
     await io.opened;
@@ -168,7 +171,7 @@ export class Connection {
 
   /** Sends a global request and waits for the answer's body. */
   globalRequest(request: string, body: Uint8Array): Promise<Uint8Array> {
-    if (this.#ended !== undefined) return Promise.reject(this.#reason());
+    if (this.isClosed) return Promise.reject(this.#reason());
     this.session.globalRequest(request, true, body);
     const reply = new Promise<Uint8Array>((resolve, reject) => this.#replies.push({ resolve, reject, request }));
     this.driver.wake();
@@ -177,7 +180,7 @@ export class Connection {
 
   /** Sends a global request that wants no answer. */
   notify(request: string, body: Uint8Array): void {
-    if (this.#ended !== undefined) return;
+    if (this.isClosed) return;
     this.session.globalRequest(request, false, body);
     this.driver.wake();
   }

@@ -10,12 +10,12 @@ import {
   encodeUtf8,
   PtyReq,
   Signal,
-  SshError,
   Subsystem,
   type TerminalMode,
   WindowChange,
 } from '../protocol/index.ts';
 import { type ChannelIo, ChannelStream, type Sink } from '../transport/index.ts';
+import { abortable, abortError } from './abort.ts';
 
 export interface PtyOptions {
   readonly term: string;
@@ -35,7 +35,7 @@ export interface ExecOptions {
   readonly stdout?: Sink;
   readonly stderr?: Sink;
   readonly channel?: ChannelOptions;
-  /** Closes the channel. */
+  /** Closes the channel; whatever is waited for ends with SshError 'aborted' at once. */
   readonly signal?: AbortSignal;
 }
 
@@ -61,7 +61,7 @@ export class ExecHandle {
   #exit: Exit | undefined;
   #stream: ChannelStream | undefined;
 
-  constructor(io: ChannelIo, ptyGranted: Promise<boolean>) {
+  constructor(io: ChannelIo, ptyGranted: Promise<boolean>, signal?: AbortSignal) {
     this.io = io;
     this.ptyGranted = ptyGranted;
     io.onRequest = ({ request, body }) => {
@@ -76,11 +76,12 @@ export class ExecHandle {
       }
       return false;
     };
-    this.exit = io.closed.then(() => {
+    const end = io.closed.then((): Exit => {
       if (this.#exit !== undefined) return this.#exit;
       if (io.failure !== undefined) throw io.failure;
       return {};
     });
+    this.exit = abortable(end, signal);
     this.exit.catch(() => {});
   }
 
@@ -138,8 +139,13 @@ export async function subsystem(
   name: string,
   options: ExecOptions = {},
 ): Promise<ExecHandle> {
-  return start(connection, options, (io) => io.request('subsystem', Subsystem.encode({ name })));
+  return start(connection, options, (io) => {
+    if (!options.stdout && !options.stderr) io.sink(true, drop);
+    return io.request('subsystem', Subsystem.encode({ name }));
+  });
 }
+
+const drop: Sink = () => undefined;
 
 async function start(
   connection: SessionOpener,
@@ -147,10 +153,14 @@ async function start(
   run: (io: ChannelIo) => Promise<void>,
 ): Promise<ExecHandle> {
   const { signal, pty, env = [] } = options;
-  if (signal?.aborted) throw new SshError('aborted', 'aborted', { cause: signal.reason });
-  const io = await connection.openSession(options.channel);
-  if (options.stdout) io.sink(false, options.stdout);
-  if (options.stderr) io.sink(true, options.stderr);
+  if (signal?.aborted) throw abortError(signal);
+  const io = await abortable(connection.openSession(options.channel), signal, (late) => late.close());
+  const { stdout, stderr } = options;
+  // Who takes one of the two does not come for the other: unread, it would stop the window and the end.
+  if (stdout || stderr) {
+    io.sink(false, stdout ?? drop);
+    io.sink(true, stderr ?? drop);
+  }
   const onAbort = (): void => {
     io.discard();
     io.close();
@@ -167,9 +177,9 @@ async function start(
         );
   options.before?.(io);
   for (const [name, value] of env) io.notify('env', Env.encode({ name, value }));
-  const handle = new ExecHandle(io, ptyGranted);
+  const handle = new ExecHandle(io, ptyGranted, signal);
   try {
-    await run(io);
+    await abortable(run(io), signal);
   } catch (error) {
     io.discard();
     io.close();

@@ -92,6 +92,7 @@ export class Session {
   #authenticated = false;
   #extInfoSent = false;
   #closed = false;
+  #failure: SshError | undefined;
   #now: number;
   #lastInput: number;
   #lastKeepalive: number;
@@ -188,6 +189,10 @@ export class Session {
 
   get closed(): boolean {
     return this.#closed;
+  }
+  /** What ended the session, once it is closed; undefined when it ended in peace. */
+  get failure(): SshError | undefined {
+    return this.#failure;
   }
   /** The user is logged in; channels may be opened. */
   get authenticated(): boolean {
@@ -538,6 +543,7 @@ export class Session {
   #close(error: SshError | undefined): void {
     if (this.#closed) return;
     this.#closed = true;
+    this.#failure = error;
     this.mux.lost();
     this.#control.length = 0;
     this.#events.push({ type: 'closed', error });
