@@ -156,22 +156,27 @@ export class ChannelIo {
         this.#checkEnd();
         break;
       }
-      const busy = sink(chunk);
+      let busy: void | Promise<void>;
+      try {
+        busy = sink(chunk);
+      } catch {
+        return this.#sinkFailed(index);
+      }
       if (busy !== undefined) {
         busy.then(
           () => this.#pumpLoop(index, sink),
-          () => {
-            // A sink that fails wants no more: what comes is thrown away and credited.
-            this.#pumping[index] = false;
-            this.channel.discardInput();
-            this.#wake();
-            this.#checkEnd();
-          },
+          () => this.#sinkFailed(index),
         );
         break;
       }
     }
     this.#wake();
+  }
+
+  /** A sink that fails wants no more: what comes is thrown away and credited. */
+  #sinkFailed(index: 0 | 1): void {
+    this.#pumping[index] = false;
+    this.discard();
   }
 
   /** Throws away what comes: nobody reads this channel. */

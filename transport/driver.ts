@@ -26,6 +26,7 @@ export class Driver {
   #blocked = false;
   #paused = false;
   #ended = false;
+  #ending = false;
   #lastWords: NodeJS.Timeout | undefined;
 
   constructor(session: Session, stream: ByteStream, onEvent: (event: SessionEvent) => void) {
@@ -125,11 +126,14 @@ export class Driver {
       this.#stream.destroy();
       return;
     }
-    if (this.#blocked || this.#lastWords !== undefined) return;
-    this.#stream.end();
     // A peer that never reads must not keep us: the socket goes in any case.
-    this.#lastWords = setTimeout(() => this.#stream.destroy(), LAST_WORDS);
-    this.#lastWords.unref();
+    if (this.#lastWords === undefined) {
+      this.#lastWords = setTimeout(() => this.#stream.destroy(), LAST_WORDS);
+      this.#lastWords.unref();
+    }
+    if (this.#blocked || this.#ending) return;
+    this.#ending = true;
+    this.#stream.end();
   }
 
   #arm(deadline: number | undefined): void {
