@@ -61,7 +61,7 @@ export class Forwards {
     return true;
   }
 
-  #dial(open: IncomingOpen, dial: (() => Socket) | undefined): void {
+  #dial(open: IncomingOpen, dial: (() => Socket) | undefined) {
     if (dial === undefined) return this.#port.refuse(open, OpenFailure.administrativelyProhibited, 'open failed');
     const socket = this.#track(dial());
     const failed = (error: Error): void => this.#port.refuse(open, OpenFailure.connectFailed, error.message);

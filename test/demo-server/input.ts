@@ -23,7 +23,9 @@ export class InputQueue implements CommandInput {
     this.#bytes += chunk.length;
     this.#reader?.();
     if (this.#bytes < QUEUE_MARK) return undefined;
-    return new Promise((resolve) => void (this.#writer = resolve));
+    return new Promise((resolve) => {
+      this.#writer = resolve;
+    });
   }
 
   end(): void {
@@ -43,7 +45,9 @@ export class InputQueue implements CommandInput {
   async #wait(): Promise<boolean> {
     while (this.#chunks.length === 0) {
       if (this.#ended) return false;
-      await new Promise<void>((resolve) => void (this.#reader = resolve));
+      await new Promise<void>((resolve) => {
+        this.#reader = resolve;
+      });
       this.#reader = undefined;
       if (this.#interrupted) {
         this.#interrupted = false;

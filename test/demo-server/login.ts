@@ -49,7 +49,7 @@ export class Login {
     return Object.entries(useful).flatMap(([method, is]) => (is ? [method] : []));
   }
 
-  request(request: AuthRequest): void {
+  request(request: AuthRequest) {
     const { method, user: name } = request;
     const signed = method === 'publickey' ? { signed: request.signed } : {};
     this.#attempt = { user: name, method, ...signed, outcome: 'rejected' };
@@ -68,7 +68,7 @@ export class Login {
   }
 
   /** One step is done: all of it, or the next is wanted. */
-  #passed(name: string): void {
+  #passed(name: string) {
     this.#steps.push(this.#attempt!.method);
     const { requireMethods } = this.#options;
     if (requireMethods !== undefined && this.#steps.length < requireMethods.length) {
@@ -81,7 +81,7 @@ export class Login {
     this.#auth.accept();
   }
 
-  #password(user: DemoUser, { password, newPassword }: AuthRequest & { method: 'password' }): void {
+  #password(user: DemoUser, { password, newPassword }: AuthRequest & { method: 'password' }) {
     const changed = this.#passwords.get(user.name);
     if (password !== (changed ?? user.password)) return this.#refuse();
     if (newPassword !== undefined && newPassword !== '' && newPassword !== password) {
@@ -93,7 +93,7 @@ export class Login {
     this.#passed(user.name);
   }
 
-  #publicKey(user: DemoUser, request: AuthRequest & { method: 'publickey' }): void {
+  #publicKey(user: DemoUser, request: AuthRequest & { method: 'publickey' }) {
     if (!this.#welcome(user, request)) return this.#refuse();
     if (request.signed) return this.#passed(user.name);
     this.#attempt!.outcome = 'key-ok';
@@ -108,7 +108,7 @@ export class Login {
     return checkCertificate(this.#session.crypto, certificate, check).ok;
   }
 
-  #keyboard(user: DemoUser): void {
+  #keyboard(user: DemoUser) {
     if (user.keyboardInteractive === undefined) return this.#refuse();
     this.#rounds = user.keyboardInteractive;
     this.#round = 0;
@@ -122,7 +122,7 @@ export class Login {
     this.#auth.ask(title, instruction, shown);
   }
 
-  responses(responses: readonly string[]): void {
+  responses(responses: readonly string[]) {
     const { prompts } = this.#rounds[this.#round]!;
     const right = responses.length === prompts.length && prompts.every((prompt, i) => prompt.answer === responses[i]);
     if (!right) return this.#refuse();

@@ -202,7 +202,9 @@ export class SessionChannel {
 
   async #run(program: Program): Promise<void> {
     if (this.env.has('SSH_AUTH_SOCK')) this.env.set('SSH_AUTH_SOCK', await this.#home.agentSocket());
-    const killed = new Promise<CommandResult>((resolve) => void (this.#killed = resolve));
+    const killed = new Promise<CommandResult>((resolve) => {
+      this.#killed = resolve;
+    });
     const { user, host } = this.#home;
     const context: Omit<CommandContext, 'args'> = {
       stdin: this.#input,
@@ -213,7 +215,9 @@ export class SessionChannel {
       user,
       host,
       signal: this.#stop.signal,
-      onSignal: (handler) => void (this.#onSignal = handler),
+      onSignal: (handler) => {
+        this.#onSignal = handler;
+      },
       open: (channelType, body) => this.#home.open(channelType, body),
     };
     let result: CommandResult;

@@ -50,7 +50,9 @@ export class DemoSession {
     this.#facts = facts;
     this.faults = faults;
     this.#stream = new FaultyStream(stream, faults);
-    this.closed = new Promise((resolve) => void (this.#settleClosed = resolve));
+    this.closed = new Promise((resolve) => {
+      this.#settleClosed = resolve;
+    });
     const { options } = facts;
     this.#forwards = new Forwards(
       {
@@ -171,6 +173,9 @@ export class DemoSession {
   }
 
   #event(event: SessionEvent): void {
+    // What came in one piece with the last word is of no account.
+    const mute = this.session!.closed || this.#stream.deaf;
+    if (mute && event.type !== 'channel' && event.type !== 'closed') return;
     switch (event.type) {
       case 'version':
         this.#strike('kexinit');
@@ -209,7 +214,7 @@ export class DemoSession {
     if (hugeBanner !== undefined) this.session!.serverAuth.banner('x'.repeat(hugeBanner));
   }
 
-  #opened(open: IncomingOpen): void {
+  #opened(open: IncomingOpen) {
     const { refuseChannels } = this.faults;
     if (refuseChannels !== undefined && refuseChannels !== false) {
       return this.#refuse(
@@ -222,7 +227,7 @@ export class DemoSession {
     if (!this.#forwards.direct(open)) this.#refuse(open, OpenFailure.unknownChannelType, 'unknown channel type');
   }
 
-  #openSession(open: IncomingOpen): void {
+  #openSession(open: IncomingOpen) {
     const { options, host, commands, subsystems } = this.#facts;
     const living = this.channels.filter((channel) => !channel.io.isClosed).length;
     if (this.#noMoreSessions || living >= (options.maxSessions ?? Number.POSITIVE_INFINITY)) {
