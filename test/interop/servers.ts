@@ -113,7 +113,7 @@ export async function startSshd(options: SshdOptions = {}): Promise<Server> {
       'KbdInteractiveAuthentication no',
       'MaxStartups 1000:30:1000',
       'MaxSessions 1000',
-      'LogLevel DEBUG1',
+      'LogLevel VERBOSE',
       'AcceptEnv *',
       'Subsystem sftp internal-sftp',
     ];
@@ -121,7 +121,8 @@ export async function startSshd(options: SshdOptions = {}): Promise<Server> {
     return ['-D', '-e', '-f', join(dir, 'sshd_config')];
   };
   const [program, port] = await startListening('sshd', sshd, writeConfig, /^Server listening on .*$/m);
-  return describeServer(program, port, userInfo().username, login.path, hostKeys, address);
+  const user = isRoot ? ensureTestUser().name : userInfo().username;
+  return describeServer(program, port, user, login.path, hostKeys, address);
 }
 
 export interface DropbearOptions {
