@@ -275,7 +275,11 @@ export class Session {
   tick(now: number): void {
     if (now > this.#now) this.#now = now;
     if (this.#closed) return;
-    this.#guarded(() => this.#keepalive());
+    this.#guarded(() => {
+      this.#keepalive();
+      // Here too, or a socket that takes nothing would leave us with a deadline in the past.
+      if (this.#authenticated && this.#rekeyDue()) this.#kex.start();
+    });
   }
 
   #pump(): void {
@@ -498,7 +502,7 @@ export class Session {
   deadline(): number | undefined {
     if (this.#closed || !this.#authenticated) return undefined;
     const { keepalive } = this.#options;
-    const rekey = this.#policy.deadline();
+    const rekey = this.#kex.idle ? this.#policy.deadline(this.#inbound, this.#outbound) : undefined;
     const alive = keepalive === undefined ? undefined : this.#keepaliveDue(keepalive.interval);
     if (rekey === undefined || alive === undefined) return rekey ?? alive;
     return Math.min(rekey, alive);
