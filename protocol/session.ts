@@ -22,9 +22,11 @@ import type { HostKey } from './keys/host-key.ts';
 import { signatureRows } from './keys/sign.ts';
 import { limits } from './limits.ts';
 import { Debug, DisconnectMessage, ExtInfo, Ping, Pong, Unimplemented } from './messages/transport.ts';
+import { UserauthSuccess } from './messages/userauth.ts';
 import type { DirectionAlgorithms, Negotiated, Role } from './negotiate.ts';
 import { Inbound } from './packet/inbound.ts';
 import { Outbound } from './packet/outbound.ts';
+import { PayloadQueue } from './packet/payload-queue.ts';
 import { identification, type PeerVersion, VersionReader } from './version.ts';
 import { Reader } from './wire/reader.ts';
 import { encodeUtf8 } from './wire/text.ts';
@@ -81,7 +83,7 @@ export class Session {
   readonly #events: SessionEvent[] = [];
   #eventsAt = 0;
   /** Payloads outside the connection layer that wait for the gate. */
-  readonly #control: Uint8Array[] = [];
+  readonly #control = new PayloadQueue();
   readonly #ourVersion: Uint8Array;
   #identification: Uint8Array | undefined;
   #versionReader: VersionReader | undefined;
@@ -97,8 +99,6 @@ export class Session {
   #lastInput: number;
   #lastKeepalive: number;
   #unansweredKeepalives = 0;
-  /** Who waits for the global replies to come, in order: us (keepalive) or the outside. */
-  readonly #replyOwners: ('keepalive' | 'outside')[] = [];
   readonly #reserve: (length: number) => Uint8Array;
   readonly #commit: () => void;
   readonly #full: () => boolean;
@@ -123,12 +123,15 @@ export class Session {
     this.#kex = new KexMachine(this.#kexPort(), this.#offer(), options.hostKeys ?? []);
     const authPort = {
       crypto,
-      send: (payload: Uint8Array) => void this.#control.push(payload),
+      send: (payload: Uint8Array) => this.#control.push(payload),
       emit: (event: ClientAuthEvent | ServerAuthEvent) => this.#emit(event),
-      succeeded: () => this.#loggedIn(),
     };
-    if (role === 'client') this.#clientAuth = new ClientAuth(authPort);
-    else this.#serverAuth = new ServerAuth({ ...authPort, binding: () => this.binding }, options.maxAuthAttempts ?? 6);
+    if (role === 'client') this.#clientAuth = new ClientAuth({ ...authPort, succeeded: () => this.#loggedIn() });
+    else {
+      const fail = (error: SshError): void => this.fail(error);
+      const serverPort = { ...authPort, binding: () => this.binding, fail };
+      this.#serverAuth = new ServerAuth(serverPort, options.maxAuthAttempts ?? 6);
+    }
     this.#kex.start();
   }
 
@@ -224,12 +227,6 @@ export class Session {
     if (sessionId === undefined || hostKeyBlob === undefined) throw new SshError('usage', 'no key exchange yet');
     return { sessionId, hostKey: hostKeyBlob };
   }
-  /** Bytes that could leave now. */
-  get hasOutput(): boolean {
-    if (this.#identification !== undefined || this.#outbound.pending > 0) return true;
-    if (this.#closed || this.#kex.gateShut) return false;
-    return this.#control.length > 0 || (this.#authenticated && this.mux.hasOutput);
-  }
 
   // ---- inputs
 
@@ -287,6 +284,13 @@ export class Session {
       const payload = this.#inbound.next();
       if (payload === undefined) return;
       this.#dispatch(payload);
+      if (this.#control.weight + this.mux.queued > limits.queuedReplies) {
+        throw new SshError('limit', 'too many replies wait for a peer that does not read them', {
+          by: 'peer',
+          disconnect: Disconnect.byApplication,
+          detail: { limit: 'queuedReplies' },
+        });
+      }
     }
   }
 
@@ -310,7 +314,7 @@ export class Session {
       case 'transport':
         return this.#transport(number, payload);
       case 'unknown':
-        return void this.#control.push(Unimplemented.encode({ sequence: this.#lastSequence() }));
+        return this.#control.push(Unimplemented.encode({ sequence: this.#lastSequence() }));
       default:
         if (phase === 'initial' && this.#kex.strict) {
           throw new SshError('strict-kex', `strict KEX violation: unexpected packet type ${number}`, {
@@ -341,11 +345,23 @@ export class Session {
       case ExtInfo.number:
         return this.#extInfo(payload);
       case Ping.number:
-        return void this.#control.push(Pong.encode({ data: Ping.decode(payload).data.slice() }));
+        return this.#ping(payload);
       case Debug.number:
         return this.#note(`Remote: ${Debug.decode(payload).message}`);
       default: // IGNORE, UNIMPLEMENTED, PONG need nothing.
     }
+  }
+
+  #ping(payload: Uint8Array): void {
+    const { data } = Ping.decode(payload);
+    if (data.length > limits.pingData) {
+      throw new SshError('limit', `PING of ${data.length} bytes`, {
+        by: 'peer',
+        disconnect: Disconnect.protocolError,
+        detail: { limit: 'pingData' },
+      });
+    }
+    this.#control.push(Pong.encode({ data }));
   }
 
   #extInfo(payload: Uint8Array): void {
@@ -384,12 +400,9 @@ export class Session {
     this.#outbound.send(ExtInfo.encode({ count: 3, pairs }));
   }
 
+  /** SUCCESS came, or left: delayed compression starts with the packet after it, either way. */
   #loggedIn(): void {
     this.#authenticated = true;
-    if (this.role === 'server') {
-      // SUCCESS must leave before compression starts.
-      this.#formControl();
-    }
     if (this.#outAlgorithms?.compression.delayed)
       this.#outbound.setCompressor(this.#outAlgorithms.compression.compressor!());
     if (this.#inAlgorithms?.compression.delayed)
@@ -397,13 +410,14 @@ export class Session {
   }
 
   #muxEvent(event: MuxEvent): void {
-    if (event.type === 'global-reply' && this.#replyOwners.shift() === 'keepalive') return;
+    if (event.type === 'global-reply' && event.request === KEEPALIVE) return;
     this.#emit(event);
   }
 
   #keepalive(): void {
     const { keepalive } = this.#options;
-    if (keepalive === undefined || !this.#authenticated) return;
+    // While parked nothing is read, so silence says nothing.
+    if (keepalive === undefined || !this.#authenticated || this.#kex.parked) return;
     if (this.#now < this.#keepaliveDue(keepalive.interval)) return;
     if (this.#unansweredKeepalives >= keepalive.count) {
       throw new SshError('timeout', 'the peer gave no sign of life', {
@@ -414,7 +428,6 @@ export class Session {
     }
     this.#unansweredKeepalives++;
     this.#lastKeepalive = this.#now;
-    this.#replyOwners.push('keepalive');
     this.mux.globalRequest(KEEPALIVE, true, new Uint8Array(0));
   }
 
@@ -426,6 +439,7 @@ export class Session {
 
   /** The verdict on the host key shown in the 'host-key' event. */
   answerHostKey(accepted: boolean): void {
+    if (this.#closed) return;
     this.#guarded(() => {
       this.#kex.answerHostKey(accepted);
       this.#pump();
@@ -433,13 +447,15 @@ export class Session {
   }
 
   globalRequest(request: string, wantReply: boolean, body: Uint8Array): void {
-    if (wantReply) this.#replyOwners.push('outside');
     this.mux.globalRequest(request, wantReply, body);
   }
 
-  /** Starts a key exchange, unless one is under way. */
+  /**
+   * Starts a key exchange, unless one is under way. Before log-in nothing is worth new keys, and SUCCESS, which turns
+   * delayed compression on, must not cross an exchange of ours.
+   */
   rekey(): void {
-    if (!this.#closed && this.#kex.established) this.#kex.start();
+    if (!this.#closed && this.#authenticated) this.#kex.start();
   }
 
   /** Says goodbye and closes. What was written and not yet formed is lost. */
@@ -494,8 +510,19 @@ export class Session {
   }
 
   #formControl(): void {
-    for (const payload of this.#control) this.#outbound.send(payload);
-    this.#control.length = 0;
+    for (let payload = this.#control.peek(); payload !== undefined; payload = this.#control.peek()) {
+      const success = this.#serverAuth !== undefined && payload[0] === UserauthSuccess.number;
+      // What the client sends before it saw SUCCESS is not compressed: its NEWKEYS must not be on the way then.
+      if (success && !this.#kex.idle) return;
+      this.#control.shift();
+      this.#outbound.send(payload);
+      if (success) this.#loggedIn();
+    }
+  }
+
+  /** Gives back what `takeOutput` gave, once it has left; optional, it saves a bulk sender memory traffic. */
+  recycle(output: Uint8Array): void {
+    this.#outbound.recycle(output);
   }
 
   /** When `tick` is wanted next, or undefined for never. */
@@ -503,7 +530,8 @@ export class Session {
     if (this.#closed || !this.#authenticated) return undefined;
     const { keepalive } = this.#options;
     const rekey = this.#kex.idle ? this.#policy.deadline(this.#inbound, this.#outbound) : undefined;
-    const alive = keepalive === undefined ? undefined : this.#keepaliveDue(keepalive.interval);
+    const silent = keepalive === undefined || this.#kex.parked;
+    const alive = silent ? undefined : this.#keepaliveDue(keepalive.interval);
     if (rekey === undefined || alive === undefined) return rekey ?? alive;
     return Math.min(rekey, alive);
   }
@@ -515,7 +543,8 @@ export class Session {
   }
 
   #emit(event: SessionEvent): void {
-    if (this.#events.length - this.#eventsAt >= limits.pendingEvents) {
+    // A session that closes has its last words, one for each channel.
+    if (!this.#closed && this.#events.length - this.#eventsAt >= limits.pendingEvents) {
       throw new SshError('limit', 'too many events wait to be taken', {
         by: 'peer',
         disconnect: Disconnect.byApplication,
@@ -541,7 +570,8 @@ export class Session {
   }
 
   #sendDisconnect(reason: number, description: string): void {
-    this.#outbound.send(DisconnectMessage.encode({ reason, description, language: new Uint8Array(4) }));
+    const short = description.slice(0, limits.disconnectText);
+    this.#outbound.send(DisconnectMessage.encode({ reason, description: short, language: new Uint8Array(4) }));
   }
 
   #close(error: SshError | undefined): void {
@@ -549,7 +579,7 @@ export class Session {
     this.#closed = true;
     this.#failure = error;
     this.mux.lost();
-    this.#control.length = 0;
+    this.#control.clear();
     this.#events.push({ type: 'closed', error });
   }
 }

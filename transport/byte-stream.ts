@@ -13,8 +13,8 @@ export interface ByteStreamHandlers {
 export interface ByteStream {
   /** Starts reading; called once. */
   start(handlers: ByteStreamHandlers): void;
-  /** Takes ownership of `chunk`. False: wait for `drain`. */
-  write(chunk: Uint8Array): boolean;
+  /** Takes `chunk` until `sent` is called (for good, without it). False: wait for `drain`. */
+  write(chunk: Uint8Array, sent?: () => void): boolean;
   pause(): void;
   resume(): void;
   /** Sends what was written, then closes. */

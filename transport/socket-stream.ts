@@ -23,9 +23,9 @@ export function byteStream(input: Readable, output: Writable, onDestroy?: () => 
       // A peer that stops reading shows as EPIPE here; its own end or exit says why, so only a lasting silence is fatal.
       if ((output as unknown) !== input) output.on('error', (error) => finish(() => handlers.error(error)));
     },
-    write(chunk) {
+    write(chunk, sent) {
       if (output.destroyed || output.writableEnded) return true;
-      output.write(chunk);
+      output.write(chunk, sent);
       return output.writableLength < WRITE_MARK;
     },
     pause: () => void input.pause(),

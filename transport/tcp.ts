@@ -205,9 +205,9 @@ class SocketStream implements TcpStream {
     this.socket.resume();
   }
 
-  write(chunk: Uint8Array): boolean {
+  write(chunk: Uint8Array, sent?: () => void): boolean {
     if (this.socket.destroyed) return true;
-    this.socket.write(chunk);
+    this.socket.write(chunk, sent);
     return this.socket.writableLength < WRITE_MARK;
   }
 

@@ -67,10 +67,10 @@ describe('arenas', () => {
       return out;
     };
     for (let round = 0; round < 8; round++) {
-      for (let i = 0; i < 8; i++) outbound.send(pattern(32 * 1024));
+      for (let i = 0; i < 4; i++) outbound.send(pattern(32 * 1024));
       if (round < 7) pieces();
     }
-    expect(outbound.pending).toBe(8 * (32 * 1024 + 16));
+    expect(outbound.pending).toBe(4 * (32 * 1024 + 16));
     expect(pieces().length).toBe(1);
     for (let i = 0; i < 10; i++) {
       outbound.send(pattern(30));
@@ -81,6 +81,24 @@ describe('arenas', () => {
     outbound.send(pattern(30));
     expect(small.buffer.byteLength).toBe(8 * 1024);
     expect(pieces()[0]!.buffer).toBe(small.buffer);
+  });
+
+  it('uses memory again that was given back, and only then', () => {
+    const outbound = new Outbound(crypto);
+    const bulk = (): Uint8Array => {
+      for (let i = 0; i < 4; i++) outbound.send(pattern(32 * 1024));
+      return outbound.take()!;
+    };
+    for (let round = 0; round < 8; round++) {
+      bulk();
+      while (outbound.take() !== undefined);
+    }
+    const first = bulk();
+    const second = bulk();
+    expect(second.buffer).not.toBe(first.buffer);
+    outbound.recycle(first);
+    const third = bulk();
+    expect(third.buffer).toBe(first.buffer);
   });
 
   it('counts what is formed and what is taken', () => {
