@@ -23,6 +23,14 @@ export const limits = {
   channels: 4096,
   /** Unanswered requests we may owe or be owed on one connection: a flood is refused. */
   pendingRequests: 4096,
+  /** Memory of replies to a peer that asks and does not read (pongs, refusals, window adjusts). */
+  queuedReplies: 16 * 1024 * 1024,
+  /** Bytes of one PING; OpenSSH sends a handful. Its echo has to fit one packet of ours. */
+  pingData: 32 * 1024,
+  /** Characters of a DISCONNECT's description that we send. */
+  disconnectText: 1024,
+  /** Log-in requests a client may send ahead of our answers (RFC 4252 section 5 allows it, hardly anyone does). */
+  pendingAuthRequests: 16,
   /** Events the outside has not taken yet. */
   pendingEvents: 65_536,
   /** Banners before log-in, and the bytes of one (OpenSSH sends any file; 1 MiB is far past every real one). */

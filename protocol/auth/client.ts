@@ -73,6 +73,8 @@ export class ClientAuth {
   #serviceAsked = false;
   #banners = 0;
   #rounds = 0;
+  /** Prompts of a keyboard-interactive attempt wait for `respond`. */
+  #prompted = false;
   serviceAccepted = false;
   done = false;
   /** RFC 8308 section 3.1; undefined when the server did not say. */
@@ -118,6 +120,8 @@ export class ClientAuth {
 
   /** Answers 'auth-prompts', one string a prompt. */
   respond(responses: readonly string[]): void {
+    if (!this.#prompted) throw new SshError('usage', 'no prompts await responses');
+    this.#prompted = false;
     const writer = new Writer();
     for (const response of responses) writer.text(response);
     this.#port.send(UserauthInfoResponse.encode({ count: responses.length, responses: writer.finish() }));
@@ -158,11 +162,13 @@ export class ClientAuth {
   }
 
   #attempt(user: string, pending: Pending, method: string, body: Uint8Array): void {
-    // RFC 4256 section 3.1: a new request abandons a keyboard-interactive one under way.
-    const free = this.#pending === undefined || this.#pending === 'keyboard-interactive';
+    // RFC 4256 section 3.1: a new request abandons a keyboard-interactive one. Only while it is our turn, or an answer
+    // to the old one could be taken for the new one's.
+    const free = this.#pending === undefined || this.#prompted;
     if (!free || this.done) throw new SshError('usage', 'an authentication attempt is under way or done');
     this.requestService();
     this.#pending = pending;
+    this.#prompted = false;
     this.#port.send(UserauthRequest.encode({ user, service: CONNECTION_SERVICE, method, body }));
   }
 
@@ -176,27 +182,33 @@ export class ClientAuth {
     if (pending === undefined) throw protocolError(`authentication message ${number} without an attempt`);
     if (number === UserauthSuccess.number) {
       UserauthSuccess.decode(payload);
-      this.#pending = undefined;
+      this.#settled();
       this.done = true;
       this.#port.succeeded();
       this.#port.emit({ type: 'auth-success' });
     } else if (number === UserauthFailure.number) {
       const { methods, partialSuccess } = UserauthFailure.decode(payload);
-      this.#pending = undefined;
+      this.#settled();
       this.#port.emit({ type: 'auth-failure', methods, partial: partialSuccess });
     } else if (number === UserauthPkOk.number && pending === 'query') {
       const { algorithm, blob } = UserauthPkOk.decode(payload);
-      this.#pending = undefined;
+      this.#settled();
       this.#port.emit({ type: 'auth-key-ok', algorithm, blob });
     } else if (number === UserauthPasswdChangeReq.number && pending === 'password') {
       const { prompt } = UserauthPasswdChangeReq.decode(payload);
-      this.#pending = undefined;
+      this.#settled();
       this.#port.emit({ type: 'auth-change-password', prompt });
     } else if (number === UserauthInfoRequest.number && pending === 'keyboard-interactive') {
       this.#prompts(payload);
     } else {
       throw protocolError(`authentication message ${number} does not answer ${pending}`);
     }
+  }
+
+  /** The attempt has its answer. */
+  #settled(): void {
+    this.#pending = undefined;
+    this.#prompted = false;
   }
 
   #accepted(payload: Uint8Array): void {
@@ -216,6 +228,7 @@ export class ClientAuth {
   }
 
   #prompts(payload: Uint8Array): void {
+    if (this.#prompted) throw protocolError('prompts before those sent last were answered');
     const { title, instruction, count, prompts } = UserauthInfoRequest.decode(payload);
     if (count > limits.keyboardInteractivePrompts || ++this.#rounds > limits.keyboardInteractiveRounds) {
       throw new SshError('limit', 'too many keyboard-interactive prompts', { by: 'peer', disconnect: 2 });
@@ -224,6 +237,7 @@ export class ClientAuth {
     const list: Prompt[] = [];
     for (let i = 0; i < count; i++) list.push({ text: reader.text(), echo: reader.bool() });
     reader.end('USERAUTH_INFO_REQUEST');
+    this.#prompted = true;
     this.#port.emit({ type: 'auth-prompts', title, instruction, prompts: list });
   }
 }

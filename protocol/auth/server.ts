@@ -58,8 +58,8 @@ export interface ServerAuthPort {
   readonly crypto: CryptoProvider;
   send(payload: Uint8Array): void;
   emit(event: ServerAuthEvent): void;
-  /** USERAUTH_SUCCESS was queued. */
-  succeeded(): void;
+  /** Ends the connection. */
+  fail(error: SshError): void;
   binding(): { readonly sessionId: Uint8Array; readonly hostKey: Uint8Array };
 }
 
@@ -69,6 +69,10 @@ export class ServerAuth {
   #serviceAsked = false;
   #request: AuthRequest | undefined;
   #asked = false;
+  /** Requests that came ahead of our answer to the one before. */
+  readonly #ahead: Uint8Array[] = [];
+  /** Banners for which it is too early. */
+  readonly #banners: Uint8Array[] = [];
   #failures = 0;
   done = false;
   /** Methods named in failures. */
@@ -81,15 +85,17 @@ export class ServerAuth {
 
   // ---- commands
 
+  /** Leaves once the client has asked for the service: OpenSSH's takes none before. */
   banner(text: string): void {
-    this.#port.send(UserauthBanner.encode({ message: encodeUtf8(text), language: new Uint8Array(4) }));
+    const banner = UserauthBanner.encode({ message: encodeUtf8(text), language: new Uint8Array(4) });
+    if (this.#serviceAsked) this.#port.send(banner);
+    else this.#banners.push(banner);
   }
 
   accept(): void {
     this.#answered();
     this.done = true;
     this.#port.send(UserauthSuccess.encode({}));
-    this.#port.succeeded();
   }
 
   /** `partial`: this method was right, but more are wanted (RFC 4252 section 5.1). */
@@ -97,16 +103,34 @@ export class ServerAuth {
     const request = this.#answered();
     const query = request.method === 'publickey' && !request.signed;
     this.#refuse(partial, !partial && !query && request.method !== 'none');
+    this.#next();
   }
 
   #refuse(partial: boolean, counts: boolean): void {
     if (counts && ++this.#failures >= this.#maxAttempts) {
-      throw new SshError('auth', 'too many authentication failures', {
+      const error = new SshError('auth', 'too many authentication failures', {
         by: 'peer',
         disconnect: Disconnect.protocolError,
       });
+      this.#ahead.length = 0;
+      return this.#port.fail(error);
     }
     this.#port.send(UserauthFailure.encode({ methods: this.methods, partialSuccess: partial }));
+  }
+
+  /** RFC 4252 section 5: a request is done with before the next one is looked at. */
+  #next(): void {
+    while (this.#request === undefined) {
+      const payload = this.#ahead.shift();
+      if (payload === undefined) return;
+      try {
+        this.#requested(payload);
+      } catch (error) {
+        if (!(error instanceof SshError)) throw error;
+        this.#ahead.length = 0;
+        this.#port.fail(error);
+      }
+    }
   }
 
   /** The key of the query would do. */
@@ -114,6 +138,7 @@ export class ServerAuth {
     const request = this.#answered();
     if (request.method !== 'publickey' || request.signed) throw new SshError('usage', 'no key was asked about');
     this.#port.send(UserauthPkOk.encode({ algorithm: request.algorithm, blob: request.blob }));
+    this.#next();
   }
 
   /** Puts prompts to a keyboard-interactive client; 'auth-responses' follows. */
@@ -131,6 +156,7 @@ export class ServerAuth {
   askNewPassword(prompt: string): void {
     this.#answered();
     this.#port.send(UserauthPasswdChangeReq.encode({ prompt, language: new Uint8Array(4) }));
+    this.#next();
   }
 
   #answered(): AuthRequest {
@@ -152,10 +178,12 @@ export class ServerAuth {
       }
       this.#serviceAsked = true;
       this.#port.send(ServiceAccept.encode({ service }));
+      for (const banner of this.#banners) this.#port.send(banner);
+      this.#banners.length = 0;
     } else if (number === UserauthInfoResponse.number && this.#asked) {
       this.#responses(payload);
     } else if (number === UserauthRequest.number) {
-      this.#requested(payload);
+      this.#requestCame(payload);
     } else {
       throw protocolError(`authentication message ${number} is not legal now`);
     }
@@ -173,12 +201,23 @@ export class ServerAuth {
     this.#port.emit({ type: 'auth-responses', responses: list });
   }
 
-  #requested(payload: Uint8Array): void {
+  #requestCame(payload: Uint8Array): void {
     if (!this.#serviceAsked) throw protocolError('authentication before its service was asked for');
     // RFC 4252 section 5.1: requests after success are ignored.
     if (this.done) return;
-    if (this.#request !== undefined && !this.#asked)
-      throw protocolError('a second authentication request before the first was answered');
+    // RFC 4256 section 3.1: a new request abandons prompts; any other has to be answered first.
+    if (this.#request === undefined || this.#asked) return this.#requested(payload);
+    if (this.#ahead.length >= limits.pendingAuthRequests) {
+      throw new SshError('limit', 'too many authentication requests ahead of their answers', {
+        by: 'peer',
+        disconnect: Disconnect.protocolError,
+        detail: { limit: 'pendingAuthRequests' },
+      });
+    }
+    this.#ahead.push(payload);
+  }
+
+  #requested(payload: Uint8Array): void {
     this.#asked = false;
     const { user, service, method, body } = UserauthRequest.decode(payload);
     if (service !== CONNECTION_SERVICE) {

@@ -10,7 +10,7 @@
  * a peer never waits for a reader who has left.
  */
 
-import { protocolError, SshError } from '../errors.ts';
+import { malformed, protocolError, SshError } from '../errors.ts';
 import { limits } from '../limits.ts';
 import {
   ChannelClose,
@@ -247,8 +247,9 @@ export class Channel {
 
   request(request: string, wantReply: boolean, body: Uint8Array): void {
     if (this.#closeSent || this.#state !== 'open') throw new SshError('closed', 'the channel is not open');
-    if (wantReply && ++this.#unanswered > limits.pendingRequests)
+    if (wantReply && this.#unanswered >= limits.pendingRequests)
       throw new SshError('usage', 'too many unanswered requests');
+    if (wantReply) this.#unanswered++;
     this.#port.control(ChannelRequest.encode({ recipient: this.#peerId, request, wantReply, body }));
   }
 
@@ -390,10 +391,9 @@ export class Channel {
     const extended = payload[0] === ChannelExtendedData.number;
     const head = extended ? EXTENDED_HEAD : DATA_HEAD;
     if (payload.length < head || getU32(payload, head - 4) !== payload.length - head) {
-      throw protocolError('channel data whose length is a lie');
+      throw malformed('channel data whose length is a lie');
     }
-    if (this.#eofReceived || this.#closeReceived) throw protocolError('channel data after EOF or CLOSE');
-    if (this.#state !== 'open') throw protocolError('data on a channel that is not open');
+    if (this.#eofReceived) throw protocolError('channel data after EOF');
     const length = payload.length - head;
     if (length > this.#window)
       throw new SshError('window', `${length} bytes sent into a window of ${this.#window}`, {
@@ -418,13 +418,12 @@ export class Channel {
   }
 
   eofCame(): void {
-    if (this.#eofReceived || this.#closeReceived) return;
+    if (this.#eofReceived) return;
     this.#eofReceived = true;
     this.#port.signal(this, { what: 'eof' });
   }
 
   closeCame(): void {
-    if (this.#closeReceived) throw protocolError('a channel was closed twice');
     this.#closeReceived = true;
     this.#dropOutput();
     if (this.#closeSent) return this.#finishIfClosed();

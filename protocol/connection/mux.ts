@@ -5,7 +5,7 @@
  * waits in the channels and is formed round-robin when output is pulled.
  */
 
-import { protocolError, SshError } from '../errors.ts';
+import { malformed, protocolError, SshError } from '../errors.ts';
 import { limits } from '../limits.ts';
 import {
   ChannelClose,
@@ -20,10 +20,12 @@ import {
   ChannelSuccess,
   ChannelWindowAdjust,
   GlobalRequest,
+  OpenFailure,
   RequestFailure,
   RequestSuccess,
 } from '../messages/connection.ts';
 import { Unimplemented } from '../messages/transport.ts';
+import { PayloadQueue } from '../packet/payload-queue.ts';
 import { getU32 } from '../wire/writer.ts';
 import { Channel, type ChannelOptions, type ChannelPort, type ChannelSignal } from './channel.ts';
 
@@ -39,8 +41,8 @@ export type MuxEvent =
       readonly body: Uint8Array;
       readonly slot: number;
     }
-  /** The answer to our oldest unanswered global request. */
-  | { readonly type: 'global-reply'; readonly ok: boolean; readonly body: Uint8Array };
+  /** The answer to our oldest unanswered global request, which was `request`. */
+  | { readonly type: 'global-reply'; readonly request: string; readonly ok: boolean; readonly body: Uint8Array };
 
 export interface IncomingOpen {
   readonly channelType: string;
@@ -59,13 +61,13 @@ export class Mux {
   readonly #emit: (event: MuxEvent) => void;
   readonly #channels = new Map<number, Channel>();
   readonly #port: ChannelPort;
-  readonly #control: Uint8Array[] = [];
-  #controlAt = 0;
+  readonly #control = new PayloadQueue();
   #nextId = 0;
   /** Where the next round begins, so that no channel is always first. */
   #turn = 0;
   #pendingOpens = 0;
-  #unanswered = 0;
+  /** Names of our global requests that await a reply, oldest first. */
+  readonly #unanswered: string[] = [];
   readonly #slots: Slot[] = [];
   #nextSlot = 0;
 
@@ -83,10 +85,9 @@ export class Mux {
   get channelCount(): number {
     return this.#channels.size;
   }
-  get hasOutput(): boolean {
-    if (this.#controlAt < this.#control.length) return true;
-    for (const channel of this.#channels.values()) if (channel.sendable) return true;
-    return false;
+  /** Memory of the control messages that wait to leave. */
+  get queued(): number {
+    return this.#control.weight;
   }
 
   // ---- commands
@@ -140,8 +141,9 @@ export class Mux {
   }
 
   globalRequest(request: string, wantReply: boolean, body: Uint8Array): void {
-    if (wantReply && ++this.#unanswered > limits.pendingRequests)
+    if (wantReply && this.#unanswered.length >= limits.pendingRequests)
       throw new SshError('usage', 'too many unanswered requests');
+    if (wantReply) this.#unanswered.push(request);
     this.#control.push(GlobalRequest.encode({ request, wantReply, body }));
   }
 
@@ -175,14 +177,10 @@ export class Mux {
   }
 
   #fillControl(reserve: (length: number) => Uint8Array, commit: () => void, full: () => boolean): void {
-    while (this.#controlAt < this.#control.length && !full()) {
-      const payload = this.#control[this.#controlAt++]!;
+    while (!this.#control.isEmpty && !full()) {
+      const payload = this.#control.shift()!;
       reserve(payload.length).set(payload);
       commit();
-    }
-    if (this.#controlAt === this.#control.length) {
-      this.#control.length = 0;
-      this.#controlAt = 0;
     }
   }
 
@@ -192,24 +190,24 @@ export class Mux {
     switch (payload[0]) {
       case ChannelData.number:
       case ChannelExtendedData.number:
-        if (payload.length < 5) throw protocolError('channel data without a channel');
-        return this.#channel(getU32(payload, 1)).data(payload);
+        if (payload.length < 5) throw malformed('channel data without a channel');
+        return this.#open(getU32(payload, 1)).data(payload);
       case ChannelWindowAdjust.number: {
         const { recipient, bytes } = ChannelWindowAdjust.decode(payload);
-        return this.#channel(recipient).adjusted(bytes);
+        return this.#open(recipient).adjusted(bytes);
       }
       case ChannelEof.number:
-        return this.#channel(ChannelEof.decode(payload).recipient).eofCame();
+        return this.#open(ChannelEof.decode(payload).recipient).eofCame();
       case ChannelClose.number:
-        return this.#channel(ChannelClose.decode(payload).recipient).closeCame();
+        return this.#open(ChannelClose.decode(payload).recipient).closeCame();
       case ChannelRequest.number: {
         const { recipient, request, wantReply, body } = ChannelRequest.decode(payload);
-        return this.#channel(recipient).requestCame(request, wantReply, body);
+        return this.#open(recipient).requestCame(request, wantReply, body);
       }
       case ChannelSuccess.number:
-        return this.#channel(ChannelSuccess.decode(payload).recipient).replyCame(true);
+        return this.#open(ChannelSuccess.decode(payload).recipient).replyCame(true);
       case ChannelFailure.number:
-        return this.#channel(ChannelFailure.decode(payload).recipient).replyCame(false);
+        return this.#open(ChannelFailure.decode(payload).recipient).replyCame(false);
       case ChannelOpen.number:
         return this.#opened(payload);
       case ChannelOpenConfirmation.number: {
@@ -239,10 +237,22 @@ export class Mux {
     return channel;
   }
 
+  /** A channel that the peer may use: what it opens or refuses itself comes through `#channel`. */
+  #open(id: number): Channel {
+    const channel = this.#channel(id);
+    if (channel.state !== 'open') throw protocolError(`message for channel ${id}, which is not open`);
+    return channel;
+  }
+
   #opened(payload: Uint8Array): void {
     const { channelType, sender, window, maxPacket, body } = ChannelOpen.decode(payload);
-    if (++this.#pendingOpens > limits.channels)
-      throw new SshError('limit', 'too many channels asked for', { by: 'peer', disconnect: 2 });
+    if (this.#pendingOpens + this.#channels.size >= limits.channels) {
+      const reason = OpenFailure.resourceShortage;
+      const description = 'too many channels';
+      this.#control.push(ChannelOpenFailure.encode({ recipient: sender, reason, description, language: EMPTY_STRING }));
+      return;
+    }
+    this.#pendingOpens++;
     this.#emit({ type: 'channel-open', open: { channelType, body, sender, window, maxPacket } });
   }
 
@@ -258,15 +268,16 @@ export class Mux {
   }
 
   #replied(ok: boolean, body: Uint8Array): void {
-    if (this.#unanswered === 0) throw protocolError('a reply to a global request nobody made');
-    this.#unanswered--;
-    this.#emit({ type: 'global-reply', ok, body });
+    const request = this.#unanswered.shift();
+    if (request === undefined) throw protocolError('a reply to a global request nobody made');
+    this.#emit({ type: 'global-reply', request, ok, body });
   }
 
   /** The connection is gone: every channel ends. */
   lost(): void {
     for (const channel of [...this.#channels.values()]) channel.lost();
     this.#channels.clear();
+    this.#control.clear();
   }
 }
 

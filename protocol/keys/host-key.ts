@@ -21,11 +21,26 @@ export function parseHostKey(blob: Uint8Array, algorithm: SignatureRow): HostKey
       disconnect: Disconnect.keyExchangeFailed,
     });
   if (algorithm.certificate) {
-    const certificate = parseCertificate(blob);
+    const certificate = reading(() => parseCertificate(blob));
     if (certificate.type !== algorithm.blobType) throw mismatch(certificate.type);
     return { blob, key: certificate.key, certificate };
   }
-  const key = parsePublicBlob(blob);
+  const key = reading(() => parsePublicBlob(blob));
   if (key.type !== algorithm.keyType) throw mismatch(key.type);
   return { blob, key, certificate: undefined };
+}
+
+/** What is no key that we know is a failed exchange here, not a file of ours that does not parse. */
+function reading<T>(read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    if (!(error instanceof SshError) || error.by === 'peer') throw error;
+    throw new SshError('kex', `the server showed no usable host key: ${error.message}`, {
+      by: 'peer',
+      disconnect: Disconnect.keyExchangeFailed,
+      detail: error.detail,
+      cause: error,
+    });
+  }
 }
