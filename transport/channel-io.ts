@@ -24,6 +24,12 @@ interface Waiter<T> {
 /** Sink calls in one go before others get theirs. */
 const READ_BURST = 64;
 
+/** A rejection that nobody looks at is no crash: whoever writes without waiting learns of the end otherwise. */
+function quietly(promise: Promise<void>): Promise<void> {
+  promise.catch(() => {});
+  return promise;
+}
+
 export class ChannelIo {
   readonly channel: Channel;
   readonly #wake: () => void;
@@ -72,7 +78,7 @@ export class ChannelIo {
         this.#opening?.reject(
           new SshError('channel-open', 'the server refused the channel', {
             by: 'peer',
-            detail: { reason: signal.reason, text: signal.text },
+            detail: { channel: this.channel.id, reason: signal.reason, text: signal.text },
           }),
         );
         this.#opening = undefined;
@@ -138,16 +144,15 @@ export class ChannelIo {
   }
 
   #pump(index: 0 | 1): void {
-    const sink = this.#sinks[index];
-    if (sink === undefined || this.#pumping[index]) return;
+    if (this.#sinks[index] === undefined || this.#pumping[index]) return;
     this.#pumping[index] = true;
-    this.#pumpLoop(index, sink);
+    this.#pumpLoop(index);
   }
 
-  #pumpLoop(index: 0 | 1, sink: Sink): void {
+  #pumpLoop(index: 0 | 1): void {
     for (let i = 0; ; i++) {
       if (i >= READ_BURST) {
-        setImmediate(() => this.#pumpLoop(index, sink));
+        setImmediate(() => this.#pumpLoop(index));
         break;
       }
       const chunk = index === 0 ? this.channel.read() : this.channel.readExtended();
@@ -158,13 +163,15 @@ export class ChannelIo {
       }
       let busy: void | Promise<void>;
       try {
-        busy = sink(chunk);
+        // Looked up each time: a sink may hand the rest of the stream to another one.
+        busy = this.#sinks[index]!(chunk);
       } catch {
-        return this.#sinkFailed(index);
+        this.#sinkFailed(index);
+        return;
       }
       if (busy !== undefined) {
         busy.then(
-          () => this.#pumpLoop(index, sink),
+          () => this.#pumpLoop(index),
           () => this.#sinkFailed(index),
         );
         break;
@@ -173,14 +180,15 @@ export class ChannelIo {
     this.#wake();
   }
 
-  /** A sink that fails wants no more: what comes is thrown away and credited. */
+  /** A sink that fails wants no more: what would come to it is thrown away and credited. The other one goes on. */
   #sinkFailed(index: 0 | 1): void {
     this.#pumping[index] = false;
-    this.discard();
+    this.sink(index === 1, () => undefined);
   }
 
-  /** Throws away what comes: nobody reads this channel. */
+  /** Throws away what comes: nobody reads this channel, and a sink that still has work is not waited for. */
   discard(): void {
+    this.#pumping[0] = this.#pumping[1] = false;
     this.channel.discardInput();
     this.#wake();
     this.#checkEnd();
@@ -188,11 +196,16 @@ export class ChannelIo {
 
   /** Takes `data` by reference. A promise means "wait before you write more"; it rejects when the channel ends. */
   write(data: Uint8Array, extendedType = 0): Promise<void> | undefined {
-    if (this.#isClosed) return Promise.reject(this.#error());
-    const willing = this.channel.write(data, extendedType);
+    if (this.#isClosed) return quietly(Promise.reject(this.#error()));
+    let willing: boolean;
+    try {
+      willing = this.channel.write(data, extendedType);
+    } catch (error) {
+      return quietly(Promise.reject(error));
+    }
     this.#wake();
     if (willing) return undefined;
-    return new Promise((resolve, reject) => this.#writable.push({ resolve, reject }));
+    return quietly(new Promise((resolve, reject) => this.#writable.push({ resolve, reject })));
   }
 
   eof(): void {
