@@ -48,7 +48,7 @@ export async function runLine(
       if (words.length > 0 && !skip) {
         const stdout: Output = toStderr ? context.stderr : context.stdout;
         result = await runWords(words, table, { ...context, stdout });
-        env.set('?', typeof result === 'number' ? String(result) : '255');
+        if (!context.signal.aborted) env.set('?', typeof result === 'number' ? String(result) : '255');
         if (words[0] === 'exit' || typeof result !== 'number' || context.signal.aborted) return { result, exit: true };
       }
       if (token.operator === '&&') skip = result !== 0;
