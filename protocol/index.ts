@@ -61,7 +61,7 @@ export { hasSmallOrder } from './crypto/small-order.ts';
 export { createSntrup761 } from './crypto/sntrup761.ts';
 export { type Umac, umac } from './crypto/umac.ts';
 export { Disconnect, type ErrorCode, SshError, type SshErrorOptions } from './errors.ts';
-export type { HostKeySigner } from './kex/machine.ts';
+export type { Binding, HostKeySigner } from './kex/machine.ts';
 export type { RekeyLimits } from './kex/policy.ts';
 export { decodeBase64, encodeBase64 } from './keys/base64.ts';
 // Keys.
@@ -77,6 +77,7 @@ export {
 export { type FingerprintHash, fingerprint, keyTypeLabel, randomart } from './keys/fingerprint.ts';
 export { type GenerateType, generateKey } from './keys/generate.ts';
 export type { HostKey } from './keys/host-key.ts';
+export { isRevoked, type Krl, parseRevocations } from './keys/krl.ts';
 export { type FormatPrivateKeyOptions, formatPrivateKey } from './keys/openssh.ts';
 export { type ParsePrivateKeyOptions, parsePrivateKey, peekPublicKey } from './keys/parse.ts';
 export {
@@ -88,7 +89,15 @@ export {
   parsePublicKeyLine,
   parseRfc4716,
 } from './keys/public-line.ts';
-export { type SignatureRow, sign, signatureAlgorithmsFor, signatureRow, signatureRows, verify } from './keys/sign.ts';
+export {
+  type SignatureRow,
+  sign,
+  signatureAlgorithm,
+  signatureAlgorithmsFor,
+  signatureRow,
+  signatureRows,
+  verify,
+} from './keys/sign.ts';
 export type { Certificate, PrivateKey, PublicKey, PublicMaterial, SecretMaterial } from './keys/types.ts';
 export { limits } from './limits.ts';
 export { OpenFailure } from './messages/connection.ts';

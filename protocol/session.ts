@@ -16,7 +16,7 @@ import { Mux, type MuxEvent } from './connection/mux.ts';
 import type { CryptoProvider } from './crypto/provider.ts';
 import { Disconnect, malformed, protocolError, SshError } from './errors.ts';
 import { handlerOf, type Phase } from './guard.ts';
-import { type HostKeySigner, KexMachine, type KexPort } from './kex/machine.ts';
+import { type Binding, type HostKeySigner, KexMachine, type KexPort } from './kex/machine.ts';
 import { type RekeyLimits, RekeyPolicy } from './kex/policy.ts';
 import type { HostKey } from './keys/host-key.ts';
 import { signatureRows } from './keys/sign.ts';
@@ -222,10 +222,10 @@ export class Session {
     return this.#serverAuth;
   }
   /** What signatures of this connection are bound to; throws 'usage' before the first key exchange. */
-  get binding(): { readonly sessionId: Uint8Array; readonly hostKey: Uint8Array } {
-    const { sessionId, hostKeyBlob } = this.#kex;
-    if (sessionId === undefined || hostKeyBlob === undefined) throw new SshError('usage', 'no key exchange yet');
-    return { sessionId, hostKey: hostKeyBlob };
+  get binding(): Binding {
+    const { binding } = this.#kex;
+    if (binding === undefined) throw new SshError('usage', 'no key exchange yet');
+    return binding;
   }
 
   // ---- inputs

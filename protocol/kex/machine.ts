@@ -52,12 +52,26 @@ type KexState =
       readonly run: Run;
       skipGuess: boolean;
     }
-  | { readonly at: 'awaiting-verdict'; readonly keys: KeySet; readonly hostKey: HostKey }
+  | {
+      readonly at: 'awaiting-verdict';
+      readonly keys: KeySet;
+      readonly hostKey: HostKey;
+      readonly signature: Uint8Array;
+    }
   | { readonly at: 'awaiting-newkeys'; readonly keys: KeySet };
 
 type Run =
   | { readonly role: 'client'; readonly method: KexClient }
   | { readonly role: 'server'; readonly method: KexServer };
+
+/** What the first exchange settled for the whole connection: OpenSSH's agent and its host-bound signatures refer to it. */
+export interface Binding {
+  readonly sessionId: Uint8Array;
+  /** The server's key or certificate. */
+  readonly hostKey: Uint8Array;
+  /** The server's signature of the session id. */
+  readonly signature: Uint8Array;
+}
 
 /** What the machine needs from the session: a narrow way out, never the session itself. */
 export interface KexPort {
@@ -81,7 +95,7 @@ export class KexMachine {
   readonly #offer: AlgorithmPreferences;
   readonly #hostKeys: readonly HostKeySigner[];
   #state: KexState = { at: 'idle' };
-  #sessionId: Uint8Array | undefined;
+  #binding: Binding | undefined;
   #knownHostKey: Uint8Array | undefined;
   /** Both sides announced strict key exchange in the first KEXINIT. */
   strict = false;
@@ -108,13 +122,8 @@ export class KexMachine {
     return this.#state.at === 'awaiting-verdict';
   }
 
-  get sessionId(): Uint8Array | undefined {
-    return this.#sessionId;
-  }
-
-  /** The host key that was accepted (or, as a server, shown) last. */
-  get hostKeyBlob(): Uint8Array | undefined {
-    return this.#knownHostKey;
+  get binding(): Binding | undefined {
+    return this.#binding;
   }
 
   /** Sends our KEXINIT, unless an exchange is under way. */
@@ -124,7 +133,7 @@ export class KexMachine {
   }
 
   #sendInit(): Uint8Array {
-    const ours = buildKexInit(this.#port.crypto, this.#port.role, this.#offer, this.#sessionId === undefined);
+    const ours = buildKexInit(this.#port.crypto, this.#port.role, this.#offer, this.#binding === undefined);
     this.#port.send(ours);
     this.gateShut = true;
     this.#port.note('SSH2_MSG_KEXINIT sent');
@@ -158,7 +167,7 @@ export class KexMachine {
     const theirInit = KexInit.decode(payload);
     this.#port.note('SSH2_MSG_KEXINIT received');
     const { role, crypto } = this.#port;
-    if (this.#sessionId === undefined) {
+    if (this.#binding === undefined) {
       const theirs = role === 'client' ? marker.strictServer : marker.strictClient;
       this.strict = theirInit.kex.includes(theirs);
       this.peerWantsExtInfo = theirInit.kex.includes(role === 'client' ? marker.extInfoServer : marker.extInfoClient);
@@ -219,7 +228,7 @@ export class KexMachine {
       });
     }
     const keys: KeySet = { secret: done.secret, hash, chosen: state.chosen };
-    this.#state = { at: 'awaiting-verdict', keys, hostKey };
+    this.#state = { at: 'awaiting-verdict', keys, hostKey, signature: new Uint8Array(done.signature) };
     // A rekey under the very key that was accepted before needs no second opinion.
     if (this.#knownHostKey !== undefined && crypto.equal(this.#knownHostKey, hostKey.blob)) this.answerHostKey(true);
     else this.#port.showHostKey(hostKey, algorithm.name);
@@ -232,7 +241,9 @@ export class KexMachine {
     if (!accepted) {
       throw new SshError('host-key', 'host key not accepted', { disconnect: Disconnect.hostKeyNotVerifiable });
     }
-    this.#knownHostKey = state.hostKey.blob.slice();
+    const hostKey = state.hostKey.blob.slice();
+    this.#knownHostKey = hostKey;
+    this.#binding ??= { sessionId: state.keys.hash, hostKey, signature: state.signature };
     this.#sendNewKeys(state.keys);
   }
 
@@ -244,14 +255,14 @@ export class KexMachine {
     if (signer === undefined) throw new SshError('usage', `no host key for ${row.name}`);
     const blob = row.certificate ? signer.certificate!.blob : signer.key.publicKey.blob;
     const hash = this.#hash(state, blob, done);
-    this.#knownHostKey = blob;
-    this.#port.send(done.reply(blob, sign(this.#port.crypto, signer.key, row.name, hash)));
+    const signature = sign(this.#port.crypto, signer.key, row.name, hash);
+    this.#binding ??= { sessionId: hash, hostKey: blob, signature };
+    this.#port.send(done.reply(blob, signature));
     this.#sendNewKeys({ secret: done.secret, hash, chosen: state.chosen });
   }
 
   #sendNewKeys(keys: KeySet): void {
     const { role, crypto } = this.#port;
-    this.#sessionId ??= keys.hash;
     this.#port.send(NewKeys.encode({}));
     const algorithms = role === 'client' ? keys.chosen.clientToServer : keys.chosen.serverToClient;
     const { key, iv, mac } = this.#directionKeys(keys, role);
@@ -286,7 +297,7 @@ export class KexMachine {
       sender === 'client' ? (['A', 'C', 'E'] as const) : (['B', 'D', 'F'] as const);
     const { cipher, mac } = sender === 'client' ? chosen.clientToServer : chosen.serverToClient;
     const derive = (letter: 'A' | 'B' | 'C' | 'D' | 'E' | 'F', length: number): Uint8Array =>
-      deriveKey(crypto, chosen.kex.hash, secret, hash, letter, this.#sessionId!, length);
+      deriveKey(crypto, chosen.kex.hash, secret, hash, letter, this.#binding!.sessionId, length);
     return {
       iv: derive(ivLetter, cipher.ivLength),
       key: derive(keyLetter, cipher.keyLength),
