@@ -56,5 +56,9 @@ export function streamTransport(readable: Readable, writable: Writable): SftpTra
   };
 }
 
-export const lost = (cause?: unknown): SshError =>
-  new SshError('lost', 'the SFTP session ended', { by: 'peer', ...(cause === undefined ? {} : { cause }) });
+/** `how` the server's program ended, when that is known. */
+export const lost = (cause?: unknown, how?: string): SshError =>
+  new SshError('lost', `the SFTP session ended${how === undefined ? '' : ` ${how}`}`, {
+    by: 'peer',
+    ...(cause === undefined ? {} : { cause }),
+  });
