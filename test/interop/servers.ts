@@ -79,6 +79,8 @@ export interface SshdOptions {
   readonly hostKeys?: readonly (KeyKind | KeyFile)[];
   /** Lines of sshd_config; they stand first, and sshd takes the first value. LogLevel must show "Server listening". */
   readonly config?: readonly string[];
+  /** Lines that stand last: Match blocks, of which one per 127.x.y.z makes many servers of one. */
+  readonly match?: readonly string[];
   /** Further lines of authorized_keys. */
   readonly authorizedKeys?: readonly string[];
   /** 0.0.0.0 makes every 127.x.y.z a host of its own. */
@@ -116,6 +118,7 @@ export async function startSshd(options: SshdOptions = {}): Promise<Server> {
       'LogLevel VERBOSE',
       'AcceptEnv *',
       'Subsystem sftp internal-sftp',
+      ...(options.match ?? []),
     ];
     writeFileSync(join(dir, 'sshd_config'), lines.map((line) => `${line}\n`).join(''));
     return ['-D', '-e', '-f', join(dir, 'sshd_config')];
