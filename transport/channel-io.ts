@@ -43,6 +43,8 @@ export class ChannelIo {
   #writable: Waiter<void>[] = [];
   readonly #sinks: [Sink | undefined, Sink | undefined] = [undefined, undefined];
   readonly #pumping: [boolean, boolean] = [false, false];
+  /** stdout data came while nobody took it. */
+  #unclaimed = false;
   #isClosed = false;
   #eofSeen = false;
   #reason: () => SshError | undefined = () => undefined;
@@ -126,8 +128,8 @@ export class ChannelIo {
   /** EOF and the end are told only after the data before them was taken. */
   #checkEnd(): void {
     if (this.#pumping[0] || this.#pumping[1]) return;
-    const drained = this.channel.unread === 0 || (this.#sinks[0] === undefined && this.#sinks[1] === undefined);
-    if (!drained) return;
+    // Who sets a sink for stderr first means to set one for stdout too; stderr that nobody wants is not waited for.
+    if (this.#unclaimed && this.#sinks[1] !== undefined) return;
     if (this.#eofSeen || this.#isClosed) {
       const onEof = this.onEof;
       this.onEof = () => {};
@@ -144,6 +146,7 @@ export class ChannelIo {
   }
 
   #pump(index: 0 | 1): void {
+    if (index === 0) this.#unclaimed = this.#sinks[0] === undefined;
     if (this.#sinks[index] === undefined || this.#pumping[index]) return;
     this.#pumping[index] = true;
     this.#pumpLoop(index);
@@ -188,7 +191,7 @@ export class ChannelIo {
 
   /** Throws away what comes: nobody reads this channel, and a sink that still has work is not waited for. */
   discard(): void {
-    this.#pumping[0] = this.#pumping[1] = false;
+    this.#pumping[0] = this.#pumping[1] = this.#unclaimed = false;
     this.channel.discardInput();
     this.#wake();
     this.#checkEnd();

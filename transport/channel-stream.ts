@@ -34,8 +34,9 @@ export class ChannelStream extends Duplex {
       this.push(null);
       this.stderr.push(null);
     };
-    this.#feed = feed(io, false, this);
+    // stderr first: the end is told when stdout was taken.
     errors.feed = feed(io, true, this.stderr);
+    this.#feed = feed(io, false, this);
   }
 
   override _read(): void {

@@ -1,13 +1,15 @@
 // The demo server's own promises: shells and terminals, real processes, forwards, agents, SFTP, and a clean end.
 
 import { once } from 'node:events';
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { Connection } from '../../client/connection.ts';
 import type { ExecHandle, ExecOptions } from '../../client/exec.ts';
+import { Sftp } from '../../client/sftp/sftp.ts';
+import { streamTransport } from '../../client/sftp/transport.ts';
 import { DirectTcpip, ForwardedTcpip, TcpipForward, TcpipForwardReply } from '../../protocol/index.ts';
 import { ChannelStream, connectAgent } from '../../transport/index.ts';
 import { alice, failure, login, run, within } from '../client/harness.ts';
@@ -192,6 +194,31 @@ describe('forwarding', () => {
     expect((await failure(connection.globalRequest('tcpip-forward', body))).code).toBe('channel-request');
     expect(server.sessions[0]!.globalRequests).toEqual(['tcpip-forward']);
   });
+});
+
+it('serves a folder over SFTP, and nothing above it', async () => {
+  const dir = mkdtempSync(join(tmpdir(), 'bssh-demo-test-'));
+  await using server = await startDemoServer({ users: [alice], sftpRoot: dir });
+  const connection = await login(server);
+  const { stream } = await connection.subsystem('sftp');
+  const sftp = await Sftp.start(streamTransport(stream, stream));
+  await sftp.mkdir('/sub');
+  const file = await sftp.open('sub/file', 'wx');
+  await file.write(0, Buffer.from('content'));
+  await file.close();
+  await sftp.rename('/sub/file', '/../../escaped');
+  expect(readFileSync(join(dir, 'escaped'), 'utf8')).toBe('content');
+  expect((await sftp.stat('escaped')).size).toBe(7);
+  expect(await sftp.realpath('../x')).toBe('/x');
+  const names: string[] = [];
+  for await (const { name } of sftp.readdir('/')) names.push(name);
+  expect(names.sort()).toEqual(['escaped', 'sub']);
+  expect(await failure(sftp.open('nowhere'))).toMatchObject({ code: 'sftp', detail: { status: 2 } });
+  await sftp.remove('escaped');
+  await sftp.rmdir('sub');
+  expect(readdirSync(dir)).toEqual([]);
+  sftp.close();
+  rmSync(dir, { recursive: true });
 });
 
 it('forwards the agent to a socket', async () => {

@@ -93,6 +93,15 @@ describe('reading', () => {
     }
   });
 
+  it('does not wait for stderr that nobody wants', async () => {
+    const { io, server, settle } = setup();
+    io.sink(false, () => undefined);
+    server.write(Buffer.from('unheard'), 1);
+    server.close();
+    await settle();
+    expect(await settled(io.closed)).toBe(true);
+  });
+
   it('does not wait for a stuck sink once it is thrown away', async () => {
     const { io, server, settle } = setup();
     io.sink(false, () => new Promise(() => {}));
@@ -204,6 +213,18 @@ describe('a channel as a stream', () => {
     server.close();
     pair.run();
     expect(client.state).toBe('closed');
+  });
+
+  it('made after the end still gives everything', async () => {
+    const { io, server, settle } = setup();
+    server.write(Buffer.from('err'), 1);
+    server.write(Buffer.from('out'));
+    server.close();
+    await settle();
+    const stream = new ChannelStream(io);
+    const [out, err] = [stream.toArray(), stream.stderr.toArray()];
+    await settle();
+    expect([Buffer.concat(await out).toString(), Buffer.concat(await err).toString()]).toEqual(['out', 'err']);
   });
 
   it('is held back by its reader', async () => {
