@@ -17,11 +17,11 @@ import {
 import { ChannelIo, type Driver } from '../transport/index.ts';
 import { type ExecHandle, type ExecOptions, exec, subsystem } from './exec.ts';
 
-/** Takes a channel the peer opens: `accept` it, or return a reason to refuse it. */
+/** Takes a channel the peer opens: `accept` it, or return a reason to refuse it; a promise means "later". */
 export type OpenHandler = (
   open: IncomingOpen,
   accept: (options?: ChannelOptions) => ChannelIo,
-) => OpenRefusal | undefined;
+) => OpenRefusal | undefined | Promise<OpenRefusal | undefined>;
 export interface OpenRefusal {
   readonly reason: number;
   readonly text: string;
@@ -104,21 +104,24 @@ export class Connection {
 
   #opened(open: IncomingOpen): void {
     const handler = this.#openHandlers.get(open.channelType);
-    let refusal: OpenRefusal | undefined = { reason: OpenFailure.unknownChannelType, text: 'unknown channel type' };
-    let accepted = false;
-    if (handler !== undefined) {
-      refusal = handler(open, (options) => {
-        accepted = true;
-        return this.#io(this.session.mux.accept(open, options));
-      });
-    }
-    if (!accepted)
-      this.session.mux.refuse(
-        open,
-        refusal?.reason ?? OpenFailure.administrativelyProhibited,
-        refusal?.text ?? 'refused',
-      );
-    this.driver.wake();
+    let answered = false;
+    const refuse = (refusal: OpenRefusal | undefined): void => {
+      if (answered || this.isClosed) return;
+      answered = true;
+      const { reason, text } = refusal ?? { reason: OpenFailure.administrativelyProhibited, text: 'refused' };
+      this.session.mux.refuse(open, reason, text);
+      this.driver.wake();
+    };
+    if (handler === undefined) return refuse({ reason: OpenFailure.unknownChannelType, text: 'unknown channel type' });
+    const answer = handler(open, (options) => {
+      if (this.isClosed) throw this.#reason();
+      const io = this.#io(this.session.mux.accept(open, options));
+      answered = true;
+      this.driver.wake();
+      return io;
+    });
+    if (!(answer instanceof Promise)) return refuse(answer);
+    answer.then(refuse, (error: Error) => refuse({ reason: OpenFailure.connectFailed, text: error.message }));
   }
 
   #io(channel: ReturnType<Session['mux']['open']>): ChannelIo {
