@@ -4,8 +4,8 @@
  */
 
 import type { AlgorithmPreferences, CryptoProvider, Negotiated, PeerVersion } from '../protocol/index.ts';
-import { DirectTcpip, SshError, supportedAlgorithms } from '../protocol/index.ts';
-import { type ByteStream, channelBytes, connectAgent, dial, proxyCommand } from '../transport/index.ts';
+import { SshError, supportedAlgorithms } from '../protocol/index.ts';
+import { type ByteStream, connectAgent, dial, proxyCommand } from '../transport/index.ts';
 import type { AuthPlan } from './auth.ts';
 import type { Destination } from './config/destination.ts';
 import type { HostPlan } from './config/plan.ts';
@@ -28,8 +28,14 @@ export interface OpenContext {
   readonly methods?: readonly string[] | undefined;
   /** The shell for ProxyCommand. */
   readonly shell: string;
-  /** The connection through which a plan with `proxyJump` goes; see JumpPool. */
-  readonly jump?: ((hops: readonly Destination[], signal: AbortSignal | undefined) => Promise<Connection>) | undefined;
+  /** A stream to the target of a plan with `proxyJump`, through those hops; see JumpPool. */
+  readonly jump?:
+    | ((
+        hops: readonly Destination[],
+        to: { readonly host: string; readonly port: number },
+        signal: AbortSignal | undefined,
+      ) => Promise<ByteStream>)
+    | undefined;
   /** Waits for a turn before the key exchange starts; the function it gives ends the turn. */
   readonly handshake?: (() => Promise<() => void>) | undefined;
   readonly onPhase?: ((phase: 'connect' | 'handshake' | 'auth') => void) | undefined;
@@ -213,19 +219,5 @@ async function reach(plan: HostPlan, context: OpenContext, timeout: number): Pro
 
 async function throughJump(plan: HostPlan, context: OpenContext): Promise<ByteStream> {
   if (context.jump === undefined) throw new SshError('unsupported', 'jump hosts are not available here');
-  const gateway = await context.jump(plan.proxyJump, context.signal);
-  const body = DirectTcpip.encode({
-    host: plan.hostName,
-    port: plan.port,
-    originHost: '127.0.0.1',
-    originPort: 65_535,
-  });
-  try {
-    return channelBytes(await gateway.open('direct-tcpip', body));
-  } catch (error) {
-    throw new SshError('proxy', 'the jump host could not reach the target', {
-      cause: error,
-      detail: { host: plan.hostName, port: plan.port },
-    });
-  }
+  return context.jump(plan.proxyJump, { host: plan.hostName, port: plan.port }, context.signal);
 }
