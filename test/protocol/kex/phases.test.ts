@@ -114,7 +114,7 @@ describe('a server that sends out of phase', () => {
     refused(other.pull().send(ServiceAccept.encode({ service: 'ssh-connection' })));
   });
   it('EXT_INFO in a rekey, broken, or of too many entries', () => {
-    const ext = (count: number, pairs = new Uint8Array(0)): Uint8Array => ExtInfo.encode({ count, pairs });
+    const ext = (count: number, pairs: Uint8Array = new Uint8Array(0)): Uint8Array => ExtInfo.encode({ count, pairs });
     refused(new RawPeer({ plays: 'server' }).login().init().send(ext(0)));
     refused(server().send(ext(1)), 'malformed');
     refused(server().send(ext(0, new Uint8Array(1))), 'malformed');
