@@ -159,6 +159,7 @@ export class JumpPool {
       try {
         return await this.#dialPatiently(plan, signal);
       } catch (error) {
+        if (!(error instanceof SshError)) throw error;
         const failure = hopFailure(error, labelOf(plan));
         const stands = causes(failure).some(({ code }) => lasting.has(code));
         if (!signal.aborted) {
@@ -332,8 +333,8 @@ class Gateway {
 }
 
 /** The error told to all who wait for a hop; a hop before it that failed has said so itself. */
-function hopFailure(error: unknown, hop: string): SshError {
-  if (error instanceof SshError && error.code === 'proxy' && error.detail.hop !== undefined) return error;
+function hopFailure(error: SshError, hop: string): SshError {
+  if (error.code === 'proxy' && error.detail.hop !== undefined) return error;
   return new SshError('proxy', `the jump host ${hop} failed`, { cause: error, detail: { hop } });
 }
 
