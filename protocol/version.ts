@@ -30,6 +30,8 @@ export class VersionReader {
   read(chunk: Uint8Array): { version: PeerVersion; used: number } | undefined {
     for (let i = 0; i < chunk.length; i++) {
       const byte = chunk[i]!;
+      // RFC 4253 section 4.2 forbids it anywhere in here: whoever sends it will not come to a line's end either.
+      if (byte === 0) throw bad('a null character before the identification line ends');
       if (byte !== 0x0a) {
         this.#line.push(byte);
         if (this.#line.length > limits.preIdentLineLength) throw bad('identification line too long');
@@ -52,8 +54,7 @@ export class VersionReader {
 
 function parse(line: Uint8Array, text: string): PeerVersion {
   const match = /^SSH-([^-]*)-([^ ]*)(?: .*)?$/s.exec(text);
-  if (line.length > limits.identLine - 2 || match === null || line.includes(0))
-    throw bad('unusable identification line');
+  if (line.length > limits.identLine - 2 || match === null) throw bad('unusable identification line');
   // RFC 4253 section 5.1: servers that also speak 1.x say 1.99.
   if (match[1] !== '2.0' && match[1] !== '1.99') throw bad(`protocol version ${match[1]} is not supported`);
   return { line, text, software: match[2]! };
