@@ -6,7 +6,7 @@
  * soon as both ends are open; where there is no mkfifo the socket has to do.
  */
 
-import { spawn, spawnSync } from 'node:child_process';
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { closeSync, constants, mkdtempSync, openSync, rmSync } from 'node:fs';
 import { Socket } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -30,7 +30,10 @@ function pipe(): { read: number; write: number } | undefined {
     // A reader and writer at once opens without waiting, and lets the two real ends do so.
     const both = openSync(path, constants.O_RDWR | constants.O_NONBLOCK);
     try {
-      return { read: openSync(path, constants.O_RDONLY), write: openSync(path, constants.O_WRONLY | constants.O_NONBLOCK) };
+      return {
+        read: openSync(path, constants.O_RDONLY),
+        write: openSync(path, constants.O_WRONLY | constants.O_NONBLOCK),
+      };
     } finally {
       closeSync(both);
     }
@@ -39,12 +42,28 @@ function pipe(): { read: number; write: number } | undefined {
   }
 }
 
+/** As ssh(1) has it, commands end with us: one that does not mind the end of its stdin would outlive a quick exit. */
+const running = new Set<ChildProcess>();
+const hangUp = (): void => {
+  for (const child of running) child.kill('SIGHUP');
+};
+
+function untilExit(child: ChildProcess): void {
+  if (running.size === 0) process.once('exit', hangUp);
+  running.add(child);
+  child.once('exit', () => {
+    running.delete(child);
+    if (running.size === 0) process.removeListener('exit', hangUp);
+  });
+}
+
 /** Starts `command`; its stderr is ours. The child ends with the stream. */
 export function proxyCommand(command: string, { shell, signal }: ProxyCommandOptions): ByteStream {
   if (signal?.aborted) throw new SshError('aborted', 'aborted', { cause: signal.reason });
   const input = pipe();
   const child = spawn(shell, ['-c', `exec ${command}`], { stdio: [input?.read ?? 'pipe', 'pipe', 'inherit'] });
   if (input !== undefined) closeSync(input.read);
+  if (child.pid !== undefined) untilExit(child);
   const stdin = input === undefined ? child.stdin! : new Socket({ fd: input.write, readable: false, writable: true });
   const stdout = child.stdout!;
   const stream = byteStream(stdout, stdin, () => {
