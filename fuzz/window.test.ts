@@ -39,6 +39,7 @@ class End {
   consumed = 0;
   said: 'data' | 'eof' | 'close' = 'data';
   left = false;
+  wanted: 'data' | 'eof' | 'close' = 'data';
   stamp = 0;
 
   constructor(options: ChannelOptions) {
@@ -155,10 +156,13 @@ function step(ends: readonly [End, End], op: Op): void {
     case 'readExtended':
       return void end.read(op.do === 'readExtended');
     case 'eof':
+      if (channel !== undefined && end.wanted === 'data') end.wanted = 'eof';
       return channel?.eof();
     case 'close':
+      if (channel === undefined) return;
       end.left = true;
-      return channel?.close();
+      end.wanted = 'close';
+      return channel.close();
     case 'discard': {
       if (channel === undefined) return;
       end.left = true;
@@ -253,7 +257,10 @@ describe('two ends of a channel', () => {
             expect(taken).toEqual(written[type].slice(0, taken.length));
             if (!end.other.left) expect(taken.length).toBe(written[type].length);
           }
-          expect(end.channel!.buffered === 0 || end.other.left).toBe(true);
+          expect(end.channel!.buffered).toBe(0);
+          // What was asked for has left, once the data before it had.
+          if (end.other.wanted === 'close') expect(end.said).toBe('close');
+          else expect(end.said).toBe(end.wanted);
         }
         // Whoever is left closes, and everything ends.
         if (polite) ends[0].channel!.eof();
