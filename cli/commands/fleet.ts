@@ -3,6 +3,7 @@
  */
 
 import {
+  type Connection,
   type ExecHandle,
   type Exit,
   type HostContext,
@@ -22,7 +23,8 @@ import { createRenderer } from '../render/index.ts';
 import { Interrupts } from '../signals.ts';
 import { neutraliseLine } from '../terminal.ts';
 
-/** How long a remote process has after TERM, and after KILL, to be reported gone (milliseconds). */
+/** How long a signal has to show, and how long a process has after TERM and KILL, to be reported gone (milliseconds). */
+const SIGNAL_PATIENCE = 500;
 const TERM_PATIENCE = 3000;
 const KILL_PATIENCE = 2000;
 /** Channel windows for many hosts: memory is their number times this. */
@@ -199,7 +201,8 @@ async function exec(entry: FleetEntry, host: HostContext, context: RunContext, c
       return outcomeOf(await untilAborted(handle, host.signal));
     } catch (error) {
       if (!host.signal.aborted) throw error;
-      return endRemote(handle);
+      // Awaited here: the connection is closed when this function is left.
+      return await endRemote(handle, opened);
     }
   } finally {
     void opened.close();
@@ -220,25 +223,43 @@ const outcomeOf = (exit: Exit): TaskOutcome => ({
   ...(exit.signal !== undefined && { signal: exit.signal }),
 });
 
+/**
+ * Signals every other process that this connection's server process started: each leads a session, hence a group, of its
+ * own. For servers that do not pass signals on (OpenSSH does not for root).
+ */
+const signalSiblings = (name: 'TERM' | 'KILL'): string =>
+  `for p in $(ps -A -o pid= -o ppid= | awk -v s=$PPID '$2 == s { print $1 }'); do [ "$p" = $$ ] || kill -${name} -- -$p; done 2>/dev/null`;
+
 /** TERM, then KILL; tells whether the server reported the end of the process. */
-async function endRemote(handle: ExecHandle): Promise<TaskOutcome> {
-  for (const [name, patience] of [
-    ['TERM', TERM_PATIENCE],
-    ['KILL', KILL_PATIENCE],
-  ] as const) {
-    handle.kill(name);
+async function endRemote(handle: ExecHandle, connection: Connection): Promise<TaskOutcome> {
+  const siblings = (name: 'TERM' | 'KILL') => async () => {
+    const helper = await connection.exec(signalSiblings(name));
+    helper.end();
+  };
+  const steps: readonly (readonly [attempt: () => void | Promise<void>, patience: number])[] = [
+    [() => handle.kill('TERM'), SIGNAL_PATIENCE],
+    [siblings('TERM'), TERM_PATIENCE],
+    [() => handle.kill('KILL'), SIGNAL_PATIENCE],
+    [siblings('KILL'), KILL_PATIENCE],
+  ];
+  for (const [attempt, patience] of steps) {
     const ended = await Promise.race([
-      handle.exit.then(
-        (exit) => exit,
-        () => undefined,
+      handle.exit.catch(() => undefined),
+      // A server without room for another session leaves us with the other ways.
+      Promise.resolve(attempt()).then(
+        () => after(patience),
+        () => after(patience),
       ),
-      new Promise<undefined>((resolve) => void setTimeout(() => resolve(undefined), patience)),
     ]);
     if (ended !== undefined) return { ...outcomeOf(ended), gone: true };
+    if (connection.isClosed) break;
   }
   handle.close();
   return { gone: false };
 }
+
+const after = (ms: number): Promise<undefined> =>
+  new Promise((resolve) => void setTimeout(() => resolve(undefined), ms));
 
 /** SendEnv patterns over our environment, then SetEnv, as ssh(1) sends them. */
 export function environment(plan: HostPlan, { env }: Pick<RunContext, 'env'>): (readonly [string, string])[] {

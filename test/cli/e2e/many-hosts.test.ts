@@ -1,0 +1,239 @@
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { freePort, requireServer, type Server, startSshd } from '../../interop/servers.ts';
+import { Bssh, lines } from './bssh.ts';
+
+describe.skipIf(!requireServer('sshd'))('many hosts', () => {
+  let server: Server;
+  let bssh: Bssh;
+  let closedPort: number;
+
+  beforeAll(async () => {
+    server = await startSshd({ address: '0.0.0.0' });
+    bssh = new Bssh(server);
+    closedPort = await freePort();
+  });
+  afterAll(() => server?.stop());
+
+  const running = (command: string): boolean =>
+    execFileSync('ps', ['-eo', 'args']).toString().split('\n').includes(command);
+  const hosts = (n: number): string => `127.0.0.[1-${n}]`;
+
+  it('runs a command everywhere and prefixes each line with its host', async () => {
+    const { code, out, err } = await bssh.on('-H', hosts(3), 'echo one; echo two');
+    expect(code).toBe(0);
+    expect(lines(out).sort()).toEqual([
+      '127.0.0.1: one',
+      '127.0.0.1: two',
+      '127.0.0.2: one',
+      '127.0.0.2: two',
+      '127.0.0.3: one',
+      '127.0.0.3: two',
+    ]);
+    expect(err).toContain('3 ok  127.0.0.[1-3]');
+  });
+
+  it('gives each failure its class, and the worst its exit code', async () => {
+    const targets = `127.0.0.1,127.0.0.2,127.0.0.3:${closedPort},nosuch.invalid`;
+    const { code, out, err } = await bssh.on(
+      '-H',
+      targets,
+      '--parallel',
+      '2',
+      'case $SSH_CONNECTION in *127.0.0.2*) echo bad >&2; exit 3;; esac; echo fine',
+    );
+    expect(code).toBe(4);
+    expect(out).toBe('127.0.0.1: fine\n');
+    expect(err).toMatch(/^1 ok +127\.0\.0\.1$/m);
+    expect(err).toMatch(/^1 exit 3 +127\.0\.0\.2$/m);
+    expect(err).toMatch(/^1 refused +127\.0\.0\.3$/m);
+    expect(err).toMatch(/^1 dns +nosuch\.invalid$/m);
+    expect(err).toMatch(/^127\.0\.0\.2: exit 3: bad$/m);
+  });
+
+  it('exits 1 when a command failed and nothing worse happened', async () => {
+    expect((await bssh.on('-H', hosts(2), 'exit 7')).code).toBe(1);
+  });
+
+  it('shows output while it comes', async () => {
+    let first: number | undefined;
+    const started = Date.now();
+    await bssh.run([...bssh.common, '-H', '127.0.0.1', 'echo early; sleep 3; echo late'], {
+      started: (child) => child.stdout!.once('data', () => void (first = Date.now())),
+    });
+    // The end is three seconds after the first line, whatever the machine's pace.
+    expect(first).toBeDefined();
+    expect(Date.now() - first!).toBeGreaterThan(2000);
+    expect(first!).toBeGreaterThan(started);
+  });
+
+  it('keeps bytes: CR, NUL, broken UTF-8 and a missing last newline', async () => {
+    const { stdout } = await bssh.on('-H', '127.0.0.1', `printf 'a\\rb\\n\\000c\\n\\377\\376\\nlast'`);
+    expect(stdout).toEqual(
+      Buffer.concat([
+        Buffer.from('127.0.0.1: a\rb\n127.0.0.1: \0c\n127.0.0.1: '),
+        Buffer.from([0xff, 0xfe]),
+        Buffer.from('\n127.0.0.1: last\n'),
+      ]),
+    );
+  });
+
+  it('ends remote processes at a timeout, and says so', async () => {
+    const mark = `31${process.pid}`;
+    const { code, err } = await bssh.on('-H', '127.0.0.1', '--timeout', '1', `exec sleep ${mark}`);
+    expect(code).toBe(3);
+    expect(err).toMatch(/^1 command-timeout +127\.0\.0\.1$/m);
+    expect(running(`sleep ${mark}`)).toBe(false);
+    expect(err).not.toContain('may still run');
+  });
+
+  it('a timeout of 0 is none', async () => {
+    expect((await bssh.on('-H', '127.0.0.1', '--timeout', '0', 'sleep 2; echo done')).out).toBe('127.0.0.1: done\n');
+  });
+
+  it('Ctrl-C twice ends the remote processes and exits 130', async () => {
+    const mark = `32${process.pid}`;
+    const { code, err } = await bssh.run([...bssh.common, '-H', hosts(2), `echo up; exec sleep ${mark}`], {
+      started: (child) => {
+        let seen = '';
+        child.stdout!.on('data', (chunk: Buffer) => {
+          seen += chunk.toString();
+          if (lines(seen).length !== 2) return;
+          child.kill('SIGINT');
+          setTimeout(() => child.kill('SIGINT'), 300);
+        });
+      },
+    });
+    expect(code).toBe(130);
+    expect(err).toMatch(/^2 cancelled +127\.0\.0\.\[1,2\]$/m);
+    expect(running(`sleep ${mark}`)).toBe(false);
+    expect(err).not.toContain('may still run');
+  });
+
+  it('stops launching with --fail-fast', async () => {
+    const { code, err } = await bssh.on(
+      '-H',
+      `127.0.0.1:${closedPort},127.0.0.[2-9]`,
+      '--parallel',
+      '1',
+      '--fail-fast',
+      'true',
+    );
+    expect(code).toBe(5);
+    expect(err).toMatch(/^8 not-started +127\.0\.0\.\[2-9\]$/m);
+  });
+
+  it('reads clusters from the configuration', async () => {
+    const config = bssh.write(
+      'config.yaml',
+      `clusters:\n  web:\n    nodes: ['127.0.0.[1-2]']\n  db:\n    nodes: [{host: 127.0.0.3, port: ${server.port}}]\n`,
+    );
+    const list = await bssh.run(['--config', config, 'list']);
+    expect(list.out).toBe(`db (1 node)\n  127.0.0.3:${server.port}\nweb (2 nodes)\n  127.0.0.1\n  127.0.0.2\n`);
+    const json = await bssh.run(['--config', config, 'list', '--json']);
+    expect(lines(json.out).map((line) => JSON.parse(line))).toEqual([
+      { version: 1, cluster: 'db', nodes: [`127.0.0.3:${server.port}`] },
+      { version: 1, cluster: 'web', nodes: ['127.0.0.1', '127.0.0.2'] },
+    ]);
+    const run = await bssh.on(
+      '--config',
+      config,
+      '-C',
+      'web',
+      '-C',
+      'db',
+      '-f',
+      '*.2',
+      'echo $SSH_CONNECTION | cut -d" " -f3',
+    );
+    expect(run.out).toBe('127.0.0.2: 127.0.0.2\n');
+    const unknown = await bssh.run(['--config', config, '--cluster', 'wbe', 'true']);
+    expect(unknown.code).toBe(2);
+    expect(unknown.err).toMatch(/unknown cluster 'wbe' \(did you mean web\?\): the configured clusters are db, web/);
+  });
+
+  it('names the line of a configuration that is wrong', async () => {
+    const config = bssh.write('broken.yaml', 'clusters:\n  web:\n    noodes: [a]\n');
+    const { code, err } = await bssh.run(['--config', config, '-C', 'web', 'true']);
+    expect(code).not.toBe(0);
+    expect(err).toContain(`${config}:3:5`);
+    expect(err).toContain('nodes');
+  });
+
+  it('pings: 0 for all, 1 for some, 255 for none', async () => {
+    expect((await bssh.on('-H', hosts(2), 'ping')).code).toBe(0);
+    expect((await bssh.on('-H', `127.0.0.1,127.0.0.2:${closedPort}`, 'ping')).code).toBe(1);
+    expect((await bssh.on('-H', `127.0.0.1:${closedPort}`, 'ping')).code).toBe(255);
+  });
+
+  it('gathers identical output under folded names', async () => {
+    const { out } = await bssh.on(
+      '-H',
+      hosts(3),
+      '--gather',
+      'case $SSH_CONNECTION in *127.0.0.2*) echo other;; *) echo same;; esac',
+    );
+    expect(out).toContain('same');
+    expect(lines(out).filter((line) => line === 'same')).toHaveLength(1);
+    expect(out).toContain('127.0.0.[1,3]');
+  });
+
+  it('prints one JSON object a host', async () => {
+    const { out } = await bssh.on('-H', hosts(2), '--json=result', 'echo hi; exit 2');
+    const results = lines(out).map((line) => JSON.parse(line) as { host: string; class: string; exitStatus?: number });
+    expect(results.map((r) => r.host).sort()).toEqual(['127.0.0.1', '127.0.0.2']);
+    expect(results.every((r) => r.class === 'exit' && r.exitStatus === 2)).toBe(true);
+  });
+
+  it('writes files with headers', async () => {
+    const dir = join(bssh.home, 'out');
+    mkdirSync(dir);
+    const { code } = await bssh.on(
+      '-H',
+      `127.0.0.1,127.0.0.2:${closedPort}`,
+      '--output-dir',
+      dir,
+      'echo to stdout; echo to stderr >&2',
+    );
+    expect(code).toBe(4);
+    const names = readdirSync(dir)
+      .map((name) => name.replace(/_\d{8}_\d{6}/, '_STAMP'))
+      .sort();
+    expect(names).toContain('127.0.0.1_STAMP.stdout');
+    expect(names).toContain('127.0.0.1_STAMP.stderr');
+    expect(names).toContain('summary_STAMP.txt');
+    expect(names.some((name) => name.startsWith('127.0.0.2') && name.endsWith('.error'))).toBe(true);
+    const stdout = readdirSync(dir).find((name) => /^127\.0\.0\.1_.*\.stdout$/.test(name))!;
+    expect(readFileSync(join(dir, stdout), 'utf8')).toMatch(
+      /^# Command: echo to stdout.*\n# Host: 127\.0\.0\.1\n# User: .*\n# Exit Status: 0 *\n# Timestamp: \d{8}_\d{6}\n\nto stdout\n$/,
+    );
+  });
+
+  it('shows the plan with --dry-run and connects to nobody', async () => {
+    const { code, out } = await bssh.on('-H', 'u@a[1-2]:22', '--dry-run', 'reboot');
+    expect(code).toBe(0);
+    expect(lines(out)).toEqual(['a1: u@a1:22: reboot', 'a2: u@a2:22: reboot']);
+  });
+
+  it('stops quietly when its reader leaves', async () => {
+    const { code, err } = await bssh.run([...bssh.common, '-H', '127.0.0.1', 'yes'], {
+      started: (child) => child.stdout!.once('data', () => child.stdout!.destroy()),
+    });
+    expect(code).not.toBe(null);
+    expect(err).not.toContain('EPIPE');
+  });
+
+  it('works inside a Backend.AI session with nothing but the environment', async () => {
+    const env = {
+      BACKENDAI_CLUSTER_HOSTS: '127.0.0.1,127.0.0.2',
+      BACKENDAI_CLUSTER_HOST: '127.0.0.1',
+      BACKENDAI_CLUSTER_ROLE: 'main',
+    };
+    const { code, out } = await bssh.run([...bssh.common, 'echo on all'], { env });
+    expect(code).toBe(0);
+    expect(lines(out).sort()).toEqual(['127.0.0.1: on all', '127.0.0.2: on all']);
+    expect(existsSync(join(bssh.home, 'known_hosts'))).toBe(true);
+  });
+});
