@@ -62,9 +62,9 @@ export class Log {
     this.say('verbose', message);
   }
 
-  /** A function is called only when somebody will read it. */
-  debug(depth: 1 | 2 | 3, message: string | (() => string)): void {
-    const level = `debug${depth}` as const;
+  /** A function is called only when somebody will read it. Depth 0 is 'verbose'. */
+  debug(depth: 0 | 1 | 2 | 3, message: string | (() => string)): void {
+    const level = depth === 0 ? 'verbose' : (`debug${depth}` as const);
     if (this.wants(level)) this.say(level, typeof message === 'string' ? message : message());
   }
 

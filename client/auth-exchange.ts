@@ -1,6 +1,6 @@
 /** One authentication attempt at a time as a promise, over the session's client authentication (RFC 4252). */
 
-import type { ClientAuthEvent, Prompt, Session, SshError } from '../protocol/index.ts';
+import { type Binding, type ClientAuthEvent, type Prompt, type Session, SshError } from '../protocol/index.ts';
 
 export type AuthReply =
   | { readonly type: 'success' }
@@ -16,6 +16,12 @@ export type AuthReply =
 
 export class AuthExchange {
   readonly user: string;
+  /** What the server says can continue; undefined before it said anything. */
+  methods: readonly string[] | undefined;
+  /** What was tried: methods and the labels of keys. */
+  readonly tried: string[] = [];
+  /** Signatures name the host key, where the server takes such (PubkeyAuthentication unbound turns it off). */
+  hostBound = true;
   readonly #session: Session;
   readonly #wake: () => void;
   #waiting: { resolve(reply: AuthReply): void; reject(error: unknown): void } | undefined;
@@ -29,7 +35,7 @@ export class AuthExchange {
   }
 
   /** What signatures by this log-in are bound to. */
-  get binding(): { readonly sessionId: Uint8Array; readonly hostKey: Uint8Array } {
+  get binding(): Binding {
     return this.#session.binding;
   }
   get serverSignatureAlgorithms(): readonly string[] | undefined {
@@ -93,6 +99,24 @@ export class AuthExchange {
     await new Promise<void>((resolve, reject) => void (this.#service = { resolve, reject }));
   }
 
+  /**
+   * A server that hangs up over too many attempts (sshd's MaxAuthTries) refused the log-in: what was tried tells why,
+   * which the bare disconnection does not.
+   */
+  explain(error: unknown): unknown {
+    if (!(error instanceof SshError) || error.code !== 'disconnected' || this.tried.length === 0) return error;
+    if (!/too many authentication failures/i.test(String(error.detail.text))) return error;
+    return new SshError('auth', 'Too many authentication failures', {
+      by: 'peer',
+      detail: { methods: this.methods ?? [], tried: this.tried, user: this.user, reason: 'too-many-failures' },
+      cause: error,
+    });
+  }
+
+  #settleBinding(): void {
+    if (!this.hostBound) this.#session.auth.hostbound = false;
+  }
+
   none(): Promise<AuthReply> {
     return this.#do(() => this.#session.auth.none(this.user));
   }
@@ -112,6 +136,7 @@ export class AuthExchange {
     return this.#do(() => this.#session.auth.queryKey(this.user, algorithm, blob));
   }
   dataToSign(algorithm: string, blob: Uint8Array): Uint8Array {
+    this.#settleBinding();
     return this.#session.auth.dataToSign(this.user, algorithm, blob, this.binding);
   }
   publicKey(algorithm: string, blob: Uint8Array, signature: Uint8Array): Promise<AuthReply> {

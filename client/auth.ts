@@ -5,7 +5,7 @@
  * that costs neither a prompt nor a touch. Multi-step log-ins (partial success) go on with the methods still wanted.
  */
 
-import { SshError } from '../protocol/index.ts';
+import { type Binding, SshError } from '../protocol/index.ts';
 import type { AuthExchange, AuthReply } from './auth-exchange.ts';
 import type { Prompter } from './prompter.ts';
 
@@ -14,6 +14,8 @@ export interface Identity {
   /** For the log and for errors: a path, or the agent's comment. */
   readonly label: string;
   readonly source: 'file' | 'agent';
+  /** As ssh(1) logs a key: label, type, fingerprint, where it comes from. */
+  readonly description?: string;
   /** The key's or the certificate's blob: what the server is shown. */
   readonly blob: Uint8Array;
   /** The blob's type: the key type, or the certificate type. */
@@ -24,13 +26,15 @@ export interface Identity {
   readonly costly: boolean;
   /** The signature blob, or undefined when it cannot be had after all (a wrong passphrase): the next key is tried. */
   sign(algorithm: string, data: Uint8Array): Promise<Uint8Array | undefined>;
+  /** Called once the server took the key. */
+  used?(): Promise<void>;
 }
 
 export interface AuthPlan {
   /** Methods in order of preference. */
   readonly methods: readonly string[];
   /** In order; taken one by one, so that the next is only loaded when it is needed. */
-  readonly identities: () => AsyncIterable<Identity>;
+  readonly identities: (binding: Binding) => AsyncIterable<Identity>;
   /** Signature algorithms we are willing to use. */
   readonly accepted: readonly string[];
   /** Answers without a person: BSSH_PASSWORD, or a password asked once for all hosts. */
@@ -43,14 +47,12 @@ export interface AuthPlan {
   readonly hostLabel: string;
   /** Methods that turned out to be unsafe since the plan was made (a host key that changed). */
   readonly forbidden?: (() => readonly string[]) | undefined;
-  readonly log?: ((level: 1 | 2 | 3, text: string) => void) | undefined;
+  /** Signatures may name the host key (PubkeyAuthentication); default true. */
+  readonly hostBound?: boolean | undefined;
+  /** Where we logged in, for the log: `host ([address]:port)`. */
+  readonly place?: (() => string) | undefined;
+  readonly log?: ((level: 0 | 1 | 2 | 3, text: string) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
-}
-
-interface Progress {
-  /** What the server says can continue; undefined before it said anything. */
-  methods: readonly string[] | undefined;
-  readonly tried: string[];
 }
 
 /** Logs in or throws SshError 'auth' with `{ methods, tried }`. */
@@ -66,20 +68,25 @@ export async function authenticate(exchange: AuthExchange, plan: AuthPlan): Prom
 class Attempts {
   readonly #exchange: AuthExchange;
   readonly #plan: AuthPlan;
-  readonly #progress: Progress = { methods: undefined, tried: [] };
   readonly #identities: AsyncIterator<Identity>;
   readonly #usedUp = new Set<string>();
   #heldBack: Identity | undefined;
+  /** The key whose signature is being judged. */
+  #signing: Identity | undefined;
+  /** Keys the server did not take: after a partial success it may. */
+  #refused: Identity[] = [];
+  #again: Identity[] = [];
   #passwordAsks = 0;
   #interactiveAsks = 0;
 
   constructor(exchange: AuthExchange, plan: AuthPlan) {
     this.#exchange = exchange;
     this.#plan = plan;
-    this.#identities = plan.identities()[Symbol.asyncIterator]();
+    exchange.hostBound = plan.hostBound !== false;
+    this.#identities = plan.identities(exchange.binding)[Symbol.asyncIterator]();
   }
 
-  #log(level: 1 | 2 | 3, text: string): void {
+  #log(level: 0 | 1 | 2 | 3, text: string): void {
     this.#plan.log?.(level, text);
   }
 
@@ -90,7 +97,7 @@ class Attempts {
     }
     if (this.#heldBack === undefined) {
       const reply = await this.#exchange.none();
-      if (this.#settle(reply)) return;
+      if (await this.#settle('none', reply)) return;
     }
     for (;;) {
       const method = this.#choose();
@@ -101,7 +108,7 @@ class Attempts {
         this.#usedUp.add(method);
         continue;
       }
-      if (this.#settle(reply)) return;
+      if (await this.#settle(method, reply)) return;
     }
   }
 
@@ -111,24 +118,33 @@ class Attempts {
   }
 
   /** True when we are in. */
-  #settle(reply: AuthReply): boolean {
-    if (reply.type === 'success') return true;
+  async #settle(method: string, reply: AuthReply): Promise<boolean> {
+    const key = this.#signing;
+    this.#signing = undefined;
+    if (reply.type === 'success') {
+      this.#log(1, `Authentication succeeded (${method}).`);
+      this.#log(0, `Authenticated to ${this.#plan.place?.() ?? this.#plan.hostLabel} using "${method}".`);
+      await key?.used?.();
+      return true;
+    }
     if (reply.type === 'failure') {
-      this.#progress.methods = reply.methods;
+      this.#exchange.methods = reply.methods;
       if (reply.partial) {
-        this.#log(1, 'Authenticated using partial success, more is wanted');
-        // A further step may use a method again, with what is left of it.
+        this.#log(0, `Authenticated using "${method}" with partial success.`);
+        await key?.used?.();
+        // A further step may use a method again, with what is left of it; a key that served is not taken twice.
         this.#passwordAsks = 0;
         this.#interactiveAsks = 0;
         this.#usedUp.clear();
-      }
+        this.#again.push(...this.#refused.splice(0));
+      } else if (key !== undefined) this.#refused.push(key);
       this.#log(1, `Authentications that can continue: ${reply.methods.join(',')}`);
     }
     return false;
   }
 
   #choose(): string | undefined {
-    const can = this.#progress.methods;
+    const can = this.#exchange.methods;
     const forbidden = this.#plan.forbidden?.() ?? [];
     return this.#plan.methods.find(
       (method) =>
@@ -153,18 +169,16 @@ class Attempts {
   }
 
   #exhausted(): SshError {
-    const methods = this.#progress.methods ?? [];
-    return new SshError('auth', 'Permission denied', {
-      by: 'peer',
-      detail: { methods, tried: this.#progress.tried, user: this.#exchange.user },
-    });
+    const { methods = [], tried, user } = this.#exchange;
+    this.#log(1, 'No more authentication methods to try.');
+    return new SshError('auth', 'Permission denied', { by: 'peer', detail: { methods, tried, user } });
   }
 
   // ---- public keys
 
   async #next(): Promise<Identity | undefined> {
     const next = await this.#identities.next();
-    return next.done === true ? undefined : next.value;
+    return next.done === true ? this.#again.shift() : next.value;
   }
 
   async #publicKey(): Promise<AuthReply | undefined> {
@@ -172,24 +186,31 @@ class Attempts {
       const identity = this.#heldBack ?? (await this.#next());
       this.#heldBack = undefined;
       if (identity === undefined) return undefined;
+      const name = identity.description ?? `${identity.label} ${identity.type} ${identity.source}`;
       const algorithm = await this.#algorithmFor(identity);
       if (algorithm === undefined) {
-        this.#log(1, `no mutual signature algorithm for ${identity.label}`);
+        this.#log(1, `send_pubkey_test: no mutual signature algorithm: ${name}`);
         continue;
       }
-      this.#log(1, `Offering public key: ${identity.label} ${identity.type} ${identity.source}`);
+      this.#log(1, `Offering public key: ${name}`);
       if (identity.costly) {
+        this.#exchange.tried.push(identity.label);
         const reply = await this.#exchange.query(algorithm, identity.blob);
         if (reply.type !== 'key-ok') {
-          this.#progress.tried.push(identity.label);
+          if (reply.type === 'failure') this.#refused.push(identity);
           return reply;
         }
-        this.#log(1, `Server accepts key: ${identity.label} ${identity.type} ${identity.source}`);
+        this.#log(1, `Server accepts key: ${name}`);
       }
       const signature = await identity.sign(algorithm, this.#exchange.dataToSign(algorithm, identity.blob));
       if (signature === undefined) continue;
-      this.#progress.tried.push(identity.label);
-      return this.#exchange.publicKey(algorithm, identity.blob, signature);
+      if (!identity.costly) this.#exchange.tried.push(identity.label);
+      this.#signing = identity;
+      const reply = await this.#exchange.publicKey(algorithm, identity.blob, signature);
+      // Without a query the answer to the signature is the first word on the key.
+      const accepted = reply.type === 'success' || (reply.type === 'failure' && reply.partial);
+      if (accepted && !identity.costly) this.#log(1, `Server accepts key: ${name}`);
+      return reply;
     }
   }
 
@@ -221,7 +242,7 @@ class Attempts {
     const password =
       given ?? (await this.#askSecret(`${this.#plan.hostLabel}'s password: `, `password ${this.#plan.hostLabel}`));
     if (password === undefined) return undefined;
-    this.#progress.tried.push('password');
+    this.#exchange.tried.push('password');
     const reply = await this.#exchange.password(password);
     return reply.type === 'change-password' ? this.#changePassword(password, reply.prompt) : reply;
   }
@@ -250,7 +271,7 @@ class Attempts {
   async #interactive(): Promise<AuthReply | undefined> {
     if (this.#interactiveAsks >= this.#plan.passwordPrompts) return undefined;
     this.#interactiveAsks++;
-    this.#progress.tried.push('keyboard-interactive');
+    this.#exchange.tried.push('keyboard-interactive');
     let reply = await this.#exchange.keyboardInteractive(this.#plan.keyboardInteractiveDevices);
     let prompted = false;
     while (reply.type === 'prompts') {

@@ -21,7 +21,7 @@ import { type ByteStream, type DialOptions, Driver, dial, monotonicNow } from '.
 import { abortable, abortError } from './abort.ts';
 import { type AuthPlan, authenticate } from './auth.ts';
 import { AuthExchange } from './auth-exchange.ts';
-import { Connection } from './connection.ts';
+import { Connection, type GlobalHandler } from './connection.ts';
 
 export interface HostKeyQuestion {
   readonly host: string;
@@ -36,7 +36,8 @@ export interface HostKeyQuestion {
 /** Judges a server's key. False refuses; an SshError 'host-key' thrown says why. */
 export type HostKeyPolicy = (question: HostKeyQuestion) => boolean | Promise<boolean>;
 
-export type Log = (level: 1 | 2 | 3, text: string) => void;
+/** 0 is for LogLevel VERBOSE, the others are the depths of debugging. */
+export type Log = (level: 0 | 1 | 2 | 3, text: string) => void;
 
 export interface ConnectOptions {
   /** The name that is checked and shown; what to dial, unless `dial` says otherwise. */
@@ -64,6 +65,8 @@ export interface ConnectOptions {
   /** Text the server shows before the log-in, as it came: untrusted bytes. */
   readonly onBanner?: (message: Uint8Array) => void;
   /** How far we are; for progress and for classing failures. */
+  /** Takers of the server's global requests from the start: some come with the end of the log-in. */
+  readonly globals?: Readonly<Record<string, GlobalHandler>>;
   readonly onPhase?: (phase: 'handshake' | 'auth') => void;
 }
 
@@ -91,7 +94,7 @@ export async function connect(options: ConnectOptions): Promise<Connection> {
     await abortable(authenticate(attempt.exchange, plan), attempt.over);
     return attempt.connection;
   } catch (error) {
-    throw attempt.end(error);
+    throw attempt.exchange.explain(attempt.end(error));
   } finally {
     signal?.removeEventListener('abort', onAbort);
   }
@@ -140,6 +143,7 @@ class Attempt {
     });
     const driver = new Driver(this.#session, stream, (event) => this.#event(event));
     this.connection = new Connection(this.#session, driver);
+    for (const [name, handler] of Object.entries(options.globals ?? {})) this.connection.onGlobalRequest(name, handler);
     this.exchange = new AuthExchange(this.#session, driver.wake, options.user);
     const patience = options.handshakeTimeout ?? DEFAULT_HANDSHAKE_TIMEOUT;
     if (patience > 0) {

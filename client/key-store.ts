@@ -1,7 +1,8 @@
 /**
  * Key files of the user's, read once a process: public parts without a passphrase, private keys when they are needed.
  *
- * One passphrase is asked for once, however many hosts want the key; a key that cannot be had is left out with a reason.
+ * One passphrase is asked for once, however many hosts want the key; a key that cannot be had is left out, and why is
+ * said when it would have been used.
  */
 
 import { lstatSync, readFileSync, statSync } from 'node:fs';
@@ -11,6 +12,7 @@ import {
   limits,
   type PrivateKey,
   type PublicKey,
+  type PublicKeyLine,
   parsePrivateKey,
   parsePublicKeyFile,
   peekPublicKey,
@@ -21,7 +23,7 @@ import type { Prompter } from './prompter.ts';
 export interface KeyStoreOptions {
   readonly crypto: CryptoProvider;
   readonly prompter?: Prompter | undefined;
-  /** How often a passphrase is asked for; ssh takes NumberOfPasswordPrompts. */
+  /** How often a passphrase is asked for, where a request does not say. */
   readonly attempts?: number;
   /** Text for the user: a key that is unprotected, broken or unreadable. */
   readonly warn?: (text: string) => void;
@@ -31,10 +33,26 @@ export interface KeyFile {
   readonly path: string;
   /** Known without a passphrase; undefined when only decrypting tells (PEM without a .pub beside it). */
   readonly publicKey: PublicKey | undefined;
+  /** The file itself, or KEY.pub, is a certificate: what is offered instead of the key. */
+  readonly certificate: Certificate | undefined;
   /** The file holds a public key only: an agent may have the private one. */
   readonly publicOnly: boolean;
   readonly encrypted: boolean;
 }
+
+export interface PrivateKeyRequest {
+  /** False: nobody may be asked for a passphrase (BatchMode). */
+  readonly ask?: boolean;
+  /** NumberOfPasswordPrompts. */
+  readonly attempts?: number;
+  readonly log?: ((level: 0 | 1 | 2 | 3, text: string) => void) | undefined;
+}
+
+/** What a look at a private key file found. */
+type Contents =
+  | { readonly state: 'open'; readonly key: PrivateKey }
+  | { readonly state: 'encrypted'; readonly bytes: Uint8Array }
+  | { readonly state: 'unusable'; readonly reason: string };
 
 /** Reads a file of at most `limits.keyFileBytes`. */
 function readBounded(path: string): Uint8Array {
@@ -43,10 +61,33 @@ function readBounded(path: string): Uint8Array {
   return readFileSync(path);
 }
 
+const systemTexts: Readonly<Record<string, string>> = {
+  ENOENT: 'No such file or directory',
+  EACCES: 'Permission denied',
+  EISDIR: 'Is a directory',
+  ENOTDIR: 'Not a directory',
+};
+
+/** As ssh(1) puts it. */
+function reasonOf(error: unknown): string {
+  if (error instanceof SshError) {
+    return error.code === 'key-format'
+      ? 'invalid format'
+      : error.code === 'key-unsupported'
+        ? 'unknown or unsupported key type'
+        : error.message;
+  }
+  const { code = 'cannot be read' } = error as NodeJS.ErrnoException;
+  return systemTexts[code] ?? code;
+}
+
+const isMissing = (error: unknown): boolean => (error as NodeJS.ErrnoException).code === 'ENOENT';
+
 export class KeyStore {
   readonly #options: KeyStoreOptions;
   readonly #files = new Map<string, KeyFile | undefined>();
-  readonly #private = new Map<string, Promise<PrivateKey | undefined>>();
+  readonly #contents = new Map<string, Contents>();
+  readonly #asked = new Map<string, Promise<PrivateKey | undefined>>();
   readonly #certificates = new Map<string, Certificate | undefined>();
   readonly #warned = new Set<string>();
 
@@ -60,52 +101,64 @@ export class KeyStore {
     this.#options.warn?.(text);
   }
 
-  /** What a key file holds, or undefined when it is missing or unusable. */
+  /** What a key file holds, or undefined when there is none; `explicit`: that is worth a warning. */
   file(path: string, explicit: boolean): KeyFile | undefined {
     if (!this.#files.has(path)) this.#files.set(path, this.#look(path, explicit));
     return this.#files.get(path);
   }
 
   #look(path: string, explicit: boolean): KeyFile | undefined {
+    const beside = this.#public(`${path}.pub`);
     let bytes: Uint8Array;
     try {
       bytes = readBounded(path);
     } catch (error) {
-      const missing = (error as NodeJS.ErrnoException).code === 'ENOENT';
-      if (explicit) {
-        const why = missing
-          ? 'No such file or directory'
-          : error instanceof SshError
-            ? error.message
-            : ((error as NodeJS.ErrnoException).code ?? 'cannot be read');
-        this.#warn(path, `Warning: Identity file ${path} not accessible: ${why}.`);
-      }
-      // The agent may hold a key whose public half is all that lies here.
-      const publicKey = this.#publicBeside(path);
-      return missing && publicKey !== undefined ? { path, publicKey, publicOnly: true, encrypted: false } : undefined;
-    }
-    return this.#classify(path, bytes);
-  }
-
-  #classify(path: string, bytes: Uint8Array): KeyFile | undefined {
-    try {
-      const { key } = parsePublicKeyFile(bytes);
-      return { path, publicKey: key, publicOnly: true, encrypted: false };
-    } catch (error) {
-      if (!(error instanceof SshError)) throw error;
-    }
-    if (!this.#private600(path)) return undefined;
-    try {
-      const key = parsePrivateKey(this.#options.crypto, bytes);
-      this.#private.set(path, Promise.resolve(key));
-      return { path, publicKey: key.publicKey, publicOnly: false, encrypted: false };
-    } catch (error) {
-      if (!(error instanceof SshError)) throw error;
-      if (error.code !== 'key-encrypted') {
-        this.#warn(path, `Load key "${path}": ${error.message}`);
+      const missing = isMissing(error);
+      if (!missing) this.#contents.set(path, { state: 'unusable', reason: reasonOf(error) });
+      else if (beside === undefined) {
+        if (explicit) this.#warn(path, `Warning: Identity file ${path} not accessible: ${reasonOf(error)}.`);
         return undefined;
       }
-      return { path, publicKey: this.#peek(bytes) ?? this.#publicBeside(path), publicOnly: false, encrypted: true };
+      // The agent may hold a key whose public half is all that lies here.
+      return {
+        path,
+        publicKey: beside?.key,
+        certificate: beside?.certificate,
+        publicOnly: missing,
+        encrypted: false,
+      };
+    }
+    return this.#classify(path, bytes, beside);
+  }
+
+  #classify(path: string, bytes: Uint8Array, beside: PublicKeyLine | undefined): KeyFile {
+    try {
+      const { key, certificate } = parsePublicKeyFile(bytes);
+      return { path, publicKey: key, certificate, publicOnly: true, encrypted: false };
+    } catch (error) {
+      if (!(error instanceof SshError)) throw error;
+    }
+    const contents = this.#parse(bytes);
+    this.#contents.set(path, contents);
+    const publicKey = contents.state === 'open' ? contents.key.publicKey : (this.#peek(bytes) ?? beside?.key);
+    const certificate = beside?.certificate;
+    const isOurs = publicKey !== undefined && certificate !== undefined && sameKey(certificate.key, publicKey);
+    return {
+      path,
+      publicKey,
+      certificate: isOurs ? certificate : undefined,
+      publicOnly: false,
+      encrypted: contents.state === 'encrypted',
+    };
+  }
+
+  #parse(bytes: Uint8Array): Contents {
+    try {
+      return { state: 'open', key: parsePrivateKey(this.#options.crypto, bytes) };
+    } catch (error) {
+      if (!(error instanceof SshError)) throw error;
+      if (error.code === 'key-encrypted') return { state: 'encrypted', bytes };
+      return { state: 'unusable', reason: reasonOf(error) };
     }
   }
 
@@ -118,16 +171,16 @@ export class KeyStore {
     }
   }
 
-  #publicBeside(path: string): PublicKey | undefined {
+  #public(path: string): PublicKeyLine | undefined {
     try {
-      return parsePublicKeyFile(readBounded(`${path}.pub`)).key;
+      return parsePublicKeyFile(readBounded(path));
     } catch {
       return undefined;
     }
   }
 
   /** ssh(1) ignores private keys that others can read. */
-  #private600(path: string): boolean {
+  #isPrivate(path: string): boolean {
     const info = statSync(path);
     if (process.platform === 'win32' || info.uid !== process.getuid?.() || (info.mode & 0o077) === 0) return true;
     const mode = (info.mode & 0o777).toString(8).padStart(4, '0');
@@ -146,37 +199,47 @@ export class KeyStore {
     return false;
   }
 
-  /** The private key, its passphrase asked for when needed; undefined when it cannot be had. */
-  privateKey(path: string): Promise<PrivateKey | undefined> {
-    let key = this.#private.get(path);
-    if (key === undefined) {
-      key = this.#decrypt(path);
-      this.#private.set(path, key);
+  /** The private key, its passphrase asked for when needed; undefined when it cannot be had, and the user knows why. */
+  async privateKey(path: string, request: PrivateKeyRequest = {}): Promise<PrivateKey | undefined> {
+    if (!this.#contents.has(path)) this.file(path, false);
+    const contents = this.#contents.get(path);
+    if (contents === undefined) return undefined;
+    if (contents.state === 'unusable') {
+      this.#warn(path, `Load key "${path}": ${contents.reason}`);
+      return undefined;
+    }
+    if (!this.#isPrivate(path)) return undefined;
+    if (contents.state === 'open') return contents.key;
+    let key = this.#asked.get(path);
+    if (key === undefined && request.ask !== false) {
+      key = this.#decrypt(path, contents.bytes, request);
+      this.#asked.set(path, key);
     }
     return key;
   }
 
-  async #decrypt(path: string): Promise<PrivateKey | undefined> {
-    const { crypto, prompter, attempts = 3 } = this.#options;
-    const bytes = readBounded(path);
+  async #decrypt(path: string, bytes: Uint8Array, request: PrivateKeyRequest): Promise<PrivateKey | undefined> {
+    const { crypto, prompter } = this.#options;
+    const { attempts = this.#options.attempts ?? 3, log } = request;
     for (let i = 0; i < attempts; i++) {
       const passphrase = await prompter?.ask({
         text: `Enter passphrase for key '${path}': `,
         echo: false,
         purpose: `passphrase ${path}`,
       });
-      if (passphrase === undefined || passphrase === '') return undefined;
+      if (passphrase === undefined || passphrase === '') {
+        log?.(2, 'no passphrase given, try next key');
+        return undefined;
+      }
       try {
         return parsePrivateKey(crypto, bytes, { passphrase });
       } catch (error) {
         if (!(error instanceof SshError)) throw error;
-        if (error.code === 'key-passphrase') {
-          if (i === attempts - 1)
-            this.#warn(path, `Load key "${path}": incorrect passphrase supplied to decrypt private key`);
-          continue;
+        if (error.code !== 'key-passphrase') {
+          this.#warn(path, `Load key "${path}": ${reasonOf(error)}`);
+          return undefined;
         }
-        this.#warn(path, `Load key "${path}": ${error.message}`);
-        return undefined;
+        log?.(2, 'bad passphrase given, try again...');
       }
     }
     return undefined;
@@ -190,13 +253,11 @@ export class KeyStore {
       if (explicit || lstatSync(path, { throwIfNoEntry: false }) !== undefined)
         certificate = parsePublicKeyFile(readBounded(path)).certificate;
     } catch (error) {
-      if (explicit)
-        this.#warn(
-          path,
-          `Warning: Certificate file ${path} not accessible: ${error instanceof SshError ? error.message : 'No such file or directory'}.`,
-        );
+      if (explicit) this.#warn(path, `Warning: Certificate file ${path} not accessible: ${reasonOf(error)}.`);
     }
     this.#certificates.set(path, certificate);
     return certificate;
   }
 }
+
+const sameKey = (a: PublicKey, b: PublicKey): boolean => Buffer.compare(a.blob, b.blob) === 0;

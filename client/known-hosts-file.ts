@@ -159,6 +159,11 @@ export class KnownHosts {
     return this.#list.find(knownHostName(query));
   }
 
+  /** Every line there is, those of KnownHostsCommand included. */
+  get all(): readonly KnownHostLine[] {
+    return this.#list.lines;
+  }
+
   /** Where new keys go; undefined when the user wants no file. */
   get file(): string | undefined {
     return this.#options.userFiles[0];
@@ -178,14 +183,15 @@ export class KnownHosts {
 
   /**
    * UpdateHostKeys: in every user file the plain keys of the host become `keys`; what is there already stays in its
-   * place, markers and other hosts stay, new keys go to the end of the first file.
+   * place, markers and other hosts stay, new keys go to the end of the first file. `also` is the address when keys are
+   * kept by address too.
    */
-  replace(query: HostQuery, keys: readonly HostKey[]): { added: number; removed: number } {
-    const name = knownHostName(query);
-    const known = this.#options.userFiles.flatMap((file) => this.#userLines(file, name));
+  replace(query: HostQuery, keys: readonly HostKey[], also?: HostQuery): { added: number; removed: number } {
+    const names = [query, ...(also === undefined ? [] : [also])].map(knownHostName);
+    const known = this.#options.userFiles.flatMap((file) => names.flatMap((name) => this.#userLines(file, name)));
     const fresh = keys.filter((key) => !known.some((line) => sameKey(line, key)));
     const stale = known.filter((line) => !keys.some((key) => sameKey(line, key)));
-    const lines = fresh.map((key) => formatKnownHosts([name], key, this.#options.hash === true)).join('');
+    const lines = fresh.map((key) => formatKnownHosts(names, key, this.#options.hash === true)).join('');
     for (const [index, file] of this.#options.userFiles.entries()) {
       const drop = new Set(stale.filter((line) => line.file === file).map(({ line }) => line));
       this.#rewrite(file, drop, index === 0 ? lines : '');

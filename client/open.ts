@@ -3,18 +3,23 @@
  * order of identities, all as the plan says.
  */
 
-import type { AlgorithmPreferences, CryptoProvider, Negotiated, PeerVersion } from '../protocol/index.ts';
+import type { AlgorithmPreferences, Binding, CryptoProvider, Negotiated, PeerVersion } from '../protocol/index.ts';
 import { SshError, supportedAlgorithms } from '../protocol/index.ts';
 import { type ByteStream, connectAgent, dial, proxyCommand } from '../transport/index.ts';
-import type { AuthPlan } from './auth.ts';
+import { addKeyToAgent } from './add-keys.ts';
+import type { AuthPlan, Identity } from './auth.ts';
 import type { Destination } from './config/destination.ts';
 import type { HostPlan } from './config/plan.ts';
+import type { Environment } from './config/tokens.ts';
 import { connect, type Log } from './connect.ts';
 import type { Connection } from './connection.ts';
-import { type HostKeyRules, knownHostsPolicy, orderHostKeyAlgorithms } from './host-key.ts';
+import { type HostKeyOutcome, type HostKeyRules, knownHostsPolicy, orderHostKeyAlgorithms } from './host-key.ts';
 import { identities } from './identities.ts';
 import type { KeyStore } from './key-store.ts';
+import { runKnownHostsCommand } from './known-hosts-command.ts';
 import type { Prompter } from './prompter.ts';
+import { lookUpSshfp } from './sshfp.ts';
+import { HOST_KEYS_REQUEST, type HostKeyUpdateRules, HostKeyUpdates } from './update-host-keys.ts';
 
 export interface OpenContext {
   readonly crypto: CryptoProvider;
@@ -46,6 +51,8 @@ export interface OpenContext {
   readonly warn?: ((text: string) => void) | undefined;
   readonly log?: Log | undefined;
   readonly software?: string | undefined;
+  /** The environment of KnownHostsCommand and its `${NAME}`; default: the process's. */
+  readonly env?: Environment | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -53,6 +60,8 @@ export interface Opened {
   readonly connection: Connection;
   /** The host key changed and mode `no` let it pass: forwarding must stay off. */
   readonly distrusted: boolean;
+  /** UpdateHostKeys: what the server announced so far is in known_hosts, or given up, once this settles. */
+  readonly hostKeysUpdated: () => Promise<void>;
 }
 
 /** Methods this stack can do, in ssh(1)'s order. */
@@ -61,10 +70,11 @@ const knownMethods = ['publickey', 'keyboard-interactive', 'password'];
 /** Connects as the plan says; throws SshError with the code of the step that failed. */
 export async function openHost(plan: HostPlan, context: OpenContext): Promise<Opened> {
   if (plan.refuse !== undefined) throw new SshError('config', plan.refuse, { detail: { reason: 'refused-by-config' } });
-  let distrusted = false;
-  const rules = hostKeyRules(plan, context, () => {
-    distrusted = true;
+  let outcome: HostKeyOutcome = { distrusted: false, mayUpdate: false };
+  const rules = hostKeyRules(plan, context, (accepted) => {
+    outcome = accepted;
   });
+  const updates = new HostKeyUpdates();
   const timeout = (plan.connectTimeout ?? 0) * 1000;
   context.onPhase?.('connect');
   const endTurn = await context.handshake?.();
@@ -81,8 +91,9 @@ export async function openHost(plan: HostPlan, context: OpenContext): Promise<Op
         address = way.address;
         return way.stream;
       },
-      auth: authPlan(plan, context, () => distrusted),
-      algorithms: algorithmsOf(plan, context.crypto, rules),
+      auth: authPlan(plan, context, { distrusted: () => outcome.distrusted, address: () => address }),
+      algorithms: await algorithmsOf(plan, context.crypto, rules),
+      globals: { [HOST_KEYS_REQUEST]: updates.announced },
       ...(timeout > 0 && { handshakeTimeout: timeout }),
       ...(plan.serverAlive.interval > 0 && {
         keepalive: { interval: plan.serverAlive.interval * 1000, count: plan.serverAlive.countMax },
@@ -102,14 +113,20 @@ export async function openHost(plan: HostPlan, context: OpenContext): Promise<Op
       ...(context.onKeys && { onKeys: context.onKeys }),
       ...(context.software !== undefined && { software: context.software }),
     });
-    return { connection, distrusted };
+    if (outcome.mayUpdate) updates.begin(connection, updateRules(plan, context, address));
+    return { connection, distrusted: outcome.distrusted, hostKeysUpdated: () => updates.settled };
   } finally {
     endTurn?.();
   }
 }
 
-function hostKeyRules(plan: HostPlan, context: OpenContext, onDistrusted: () => void): HostKeyRules {
+function hostKeyRules(
+  plan: HostPlan,
+  context: OpenContext,
+  onAccepted: (outcome: HostKeyOutcome) => void,
+): HostKeyRules {
   const { hostKey } = plan;
+  const { command, dns } = hostKey;
   return {
     crypto: context.crypto,
     mode: hostKey.mode,
@@ -120,14 +137,60 @@ function hostKeyRules(plan: HostPlan, context: OpenContext, onDistrusted: () => 
     fingerprintHash: hostKey.fingerprintHash,
     caAlgorithms: plan.algorithms.caSignature,
     prompter: plan.auth.batch ? undefined : context.prompter,
-    onDistrusted,
+    accepted: plan.algorithms.hostKey,
+    requiredRsaSize: plan.algorithms.requiredRsaSize,
+    revokedFile: hostKey.revokedFile,
+    command:
+      command === undefined
+        ? undefined
+        : (question) =>
+            runKnownHostsCommand(
+              {
+                command,
+                tokens: plan.tokens,
+                env: context.env ?? process.env,
+                crypto: context.crypto,
+                fingerprintHash: hostKey.fingerprintHash,
+                warn: context.warn,
+                signal: context.signal,
+              },
+              question,
+            ),
+    checkIp: hostKey.checkIp,
+    skipForLocalhost: hostKey.skipForLocalhost,
+    visual: hostKey.visual,
+    dns: dns === 'no' ? undefined : { mode: dns, lookup: lookUpSshfp },
+    home: plan.tokens.d,
+    onAccepted,
     ...(context.warn && { warn: context.warn }),
     ...(context.log && { log: context.log }),
   };
 }
 
+function updateRules(plan: HostPlan, context: OpenContext, address: string | undefined): HostKeyUpdateRules {
+  const { hostKey, hostName, port } = plan;
+  return {
+    crypto: context.crypto,
+    update: hostKey.update,
+    query: { host: hostName, port, alias: hostKey.alias },
+    address: hostKey.checkIp && address !== undefined && address !== hostName ? { host: address, port } : undefined,
+    userFiles: hostKey.userFiles,
+    hash: hostKey.hash,
+    accepted: plan.algorithms.hostKey,
+    requiredRsaSize: plan.algorithms.requiredRsaSize,
+    fingerprintHash: hostKey.fingerprintHash,
+    prompter: plan.auth.batch ? undefined : context.prompter,
+    warn: context.warn,
+    log: context.log,
+  };
+}
+
 /** The plan's lists, less what this stack cannot do, host keys ordered by what is known. */
-function algorithmsOf(plan: HostPlan, crypto: CryptoProvider, rules: HostKeyRules): AlgorithmPreferences {
+async function algorithmsOf(
+  plan: HostPlan,
+  crypto: CryptoProvider,
+  rules: HostKeyRules,
+): Promise<AlgorithmPreferences> {
   const able = supportedAlgorithms(crypto);
   const { algorithms } = plan;
   const usable = (kind: keyof AlgorithmPreferences, wanted: readonly string[]): string[] =>
@@ -135,15 +198,24 @@ function algorithmsOf(plan: HostPlan, crypto: CryptoProvider, rules: HostKeyRule
   const hostKeys = usable('hostKeys', algorithms.hostKey);
   return {
     kex: usable('kex', algorithms.kex),
-    hostKeys: algorithms.hostKeyChosen ? hostKeys : orderHostKeyAlgorithms(hostKeys, rules, plan.hostName, plan.port),
+    hostKeys: algorithms.hostKeyChosen
+      ? hostKeys
+      : await orderHostKeyAlgorithms(hostKeys, rules, plan.hostName, plan.port),
     ciphers: usable('ciphers', algorithms.ciphers),
     macs: usable('macs', algorithms.macs),
     compression: algorithms.compression ? ['zlib@openssh.com', 'none'] : ['none', 'zlib@openssh.com'],
   };
 }
 
-function authPlan(plan: HostPlan, context: OpenContext, distrusted: () => boolean): Omit<AuthPlan, 'log' | 'signal'> {
+interface Reached {
+  readonly distrusted: () => boolean;
+  /** The address that was dialled; none through a proxy. */
+  readonly address: () => string | undefined;
+}
+
+function authPlan(plan: HostPlan, context: OpenContext, reached: Reached): Omit<AuthPlan, 'log' | 'signal'> {
   const { auth } = plan;
+  const { distrusted } = reached;
   const preferred = context.methods ?? auth.preferred ?? knownMethods;
   const enabled: Readonly<Record<string, boolean>> = {
     publickey: auth.pubkey !== 'no',
@@ -151,23 +223,15 @@ function authPlan(plan: HostPlan, context: OpenContext, distrusted: () => boolea
     password: auth.password && !auth.batch,
   };
   const prompter = auth.batch ? undefined : context.prompter;
-  const { agentSocket } = auth;
   return {
     methods: preferred.filter((name) => enabled[name] === true),
     accepted: auth.pubkey === 'no' ? [] : plan.algorithms.pubkeyAccepted,
-    identities: () =>
-      identities({
-        store: context.keys,
-        crypto: context.crypto,
-        files: context.agentOnly ? [] : auth.identityFiles,
-        certificates: auth.certificateFiles,
-        agent:
-          agentSocket === undefined
-            ? undefined
-            : () => connectAgent(agentSocket, context.signal ? { signal: context.signal } : {}),
-        only: auth.identitiesOnly && !context.agentOnly,
-        log: context.log,
-      }),
+    identities: (binding) => ourIdentities(plan, context, binding),
+    hostBound: auth.pubkey !== 'unbound',
+    place: () => {
+      const address = reached.address();
+      return `${plan.hostName} ${address === undefined ? '(via proxy)' : `([${address}]:${plan.port})`}`;
+    },
     // A password must not be told to a host that shows another key than it had.
     password: async () => (distrusted() ? undefined : context.password?.()),
     prompter,
@@ -176,6 +240,31 @@ function authPlan(plan: HostPlan, context: OpenContext, distrusted: () => boolea
     hostLabel: `${plan.user}@${plan.host}`,
     forbidden: () => (distrusted() ? ['password', 'keyboard-interactive'] : []),
   };
+}
+
+function ourIdentities(plan: HostPlan, context: OpenContext, binding: Binding): AsyncIterable<Identity> {
+  const { auth } = plan;
+  const { agentSocket } = auth;
+  const { signal, log, warn, keys, crypto, agentOnly } = context;
+  const agent = agentSocket === undefined ? undefined : () => connectAgent(agentSocket, signal ? { signal } : {});
+  const prompter = auth.batch ? undefined : context.prompter;
+  return identities({
+    store: keys,
+    crypto,
+    files: agentOnly ? [] : auth.identityFiles,
+    certificates: auth.certificateFiles,
+    agent,
+    binding,
+    only: auth.identitiesOnly && !agentOnly,
+    accepted: plan.algorithms.pubkeyAccepted,
+    requiredRsaSize: plan.algorithms.requiredRsaSize,
+    fingerprintHash: plan.hostKey.fingerprintHash,
+    ask: !auth.batch,
+    passphrasePrompts: auth.passwordPrompts,
+    onUsed: (key, path) => addKeyToAgent(key, path, { rules: auth.addKeysToAgent, agent, prompter, log }),
+    warn,
+    log,
+  });
 }
 
 interface Way {

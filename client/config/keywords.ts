@@ -135,7 +135,7 @@ export const keywords = {
   stricthostkeychecking: row(strict, { default: 'ask' }),
   tcpkeepalive: yes({ aliases: ['keepalive'] }),
   tunnel: row(tunnel, { ...useless, default: 'no' }),
-  verifyhostkeydns: row(yesNoAsk, { ...useless, default: 'no' }),
+  verifyhostkeydns: row(yesNoAsk, { default: 'no' }),
   visualhostkey: no(),
   updatehostkeys: row(yesNoAsk, { default: 'yes' }),
   enableescapecommandline: no(),

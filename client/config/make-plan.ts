@@ -21,6 +21,8 @@ export interface PlanInput {
   readonly facts: ConnectionFacts;
   readonly tokens: Tokens;
   readonly effective: Effective;
+  /** HostKeyAlgorithms as it was written; missing: the default. */
+  readonly hostKeyAlgorithms: string | undefined;
   readonly origins: HostPlan['origins'];
   readonly notes: readonly Note[];
   readonly homes: Homes;
@@ -143,6 +145,7 @@ class PlanMaker {
       update: options.updatehostkeys,
       skipForLocalhost: options.nohostauthenticationforlocalhost,
       visual: options.visualhostkey,
+      dns: options.verifyhostkeydns,
       fingerprintHash: options.fingerprinthash,
     };
   }
@@ -154,7 +157,7 @@ class PlanMaker {
       ciphers: names(options.ciphers ?? ''),
       macs: names(options.macs ?? ''),
       hostKey: names(options.hostkeyalgorithms ?? ''),
-      hostKeyChosen: this.input.origins.hostkeyalgorithms !== undefined,
+      hostKeyChosen: this.input.hostKeyAlgorithms !== undefined && !/^[+-]/.test(this.input.hostKeyAlgorithms),
       pubkeyAccepted: names(options.pubkeyacceptedalgorithms ?? ''),
       caSignature: names(options.casignaturealgorithms ?? ''),
       requiredRsaSize: options.requiredrsasize,

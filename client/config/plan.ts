@@ -58,6 +58,8 @@ export interface HostPlan {
     readonly revokedFile?: string;
     readonly skipForLocalhost: boolean;
     readonly visual: boolean;
+    /** VerifyHostKeyDNS. */
+    readonly dns: 'yes' | 'no' | 'ask';
     readonly fingerprintHash: 'md5' | 'sha256';
   };
 
@@ -66,7 +68,7 @@ export interface HostPlan {
     readonly ciphers: readonly string[];
     readonly macs: readonly string[];
     readonly hostKey: readonly string[];
-    /** The user chose the order: it is not rearranged by what known_hosts holds. */
+    /** The user chose the order, not only added or removed some: it is not rearranged by what known_hosts holds. */
     readonly hostKeyChosen: boolean;
     readonly pubkeyAccepted: readonly string[];
     readonly caSignature: readonly string[];

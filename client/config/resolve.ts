@@ -257,6 +257,7 @@ function secondPass(resolution: Resolution, canonicalHost: string | undefined): 
     facts,
     tokens,
     effective,
+    hostKeyAlgorithms: settings.get('hostkeyalgorithms'),
     origins: settings.origins(),
     notes: evaluation.notes,
     homes: resolution.homes(),

@@ -86,6 +86,7 @@ export function planFor(target: Target, way: Way = {}): HostPlan {
 export interface Opening {
   readonly connection: Connection;
   readonly distrusted: boolean;
+  readonly hostKeysUpdated: () => Promise<void>;
   readonly negotiated: Negotiated[];
   readonly warnings: readonly string[];
   readonly log: readonly string[];
@@ -108,7 +109,7 @@ export async function open(
   const { warnings, log } = record;
   const negotiated: Negotiated[] = [];
   const warn = (text: string): void => void warnings.push(text);
-  const { connection, distrusted } = await within(
+  const { connection, distrusted, hostKeysUpdated } = await within(
     20_000,
     openHost(planFor(target, way), {
       crypto,
@@ -124,7 +125,7 @@ export async function open(
   );
   connection.onRekey = (algorithms) => void negotiated.push(algorithms);
   const close = async (): Promise<void> => void (await within(5000, connection.close()));
-  return { connection, distrusted, negotiated, warnings, log, [Symbol.asyncDispose]: close };
+  return { connection, distrusted, hostKeysUpdated, negotiated, warnings, log, [Symbol.asyncDispose]: close };
 }
 
 const CHUNK = 64 * 1024;
