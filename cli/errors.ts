@@ -105,6 +105,9 @@ function describeTimeout({ detail, message }: SshError, place: ErrorPlace): stri
 
 function describeAuth({ detail }: SshError, place: ErrorPlace): string {
   const methods = list(detail.methods);
+  if (detail.reason === 'too-many-failures') {
+    return `Received disconnect from ${place.hostName} port ${place.port}:2: ${text(detail.text)}\nTried: ${list(detail.tried)}`;
+  }
   return `${place.user}@${place.host}: Permission denied${methods && ` (${methods})`}.`;
 }
 

@@ -108,7 +108,13 @@ export class AuthExchange {
     if (!/too many authentication failures/i.test(String(error.detail.text))) return error;
     return new SshError('auth', 'Too many authentication failures', {
       by: 'peer',
-      detail: { methods: this.methods ?? [], tried: this.tried, user: this.user, reason: 'too-many-failures' },
+      detail: {
+        methods: this.methods ?? [],
+        tried: this.tried,
+        user: this.user,
+        reason: 'too-many-failures',
+        text: error.detail.text,
+      },
       cause: error,
     });
   }

@@ -186,6 +186,8 @@ class Attempts {
       const identity = this.#heldBack ?? (await this.#next());
       this.#heldBack = undefined;
       if (identity === undefined) return undefined;
+      // Refused is refused: the same key again would waste one of the server's few tries.
+      if (this.#refused.some(({ blob }) => Buffer.compare(blob, identity.blob) === 0)) continue;
       const name = identity.description ?? `${identity.label} ${identity.type} ${identity.source}`;
       const algorithm = await this.#algorithmFor(identity);
       if (algorithm === undefined) {

@@ -1,8 +1,9 @@
 /**
  * Which keys are offered, and in what order (ssh_config(5) IdentityFile, CertificateFile, IdentitiesOnly, as ssh(1) has
- * it): the user's certificates, the user's keys that the agent holds, key files the user named that cost no passphrase,
- * the agent's other keys, the remaining key files. A file's private part is opened when its turn comes; an agent that
- * fails never stops the rest.
+ * it): the user's certificates, the user's keys that the agent holds, the agent's other keys, the remaining key files.
+ * One difference: files the user named that cost no passphrase go before the agent's other keys, for a full agent would
+ * use up the server's patience. A file's private part is opened when its turn comes; an agent that fails never stops the
+ * rest.
  */
 
 import {
@@ -151,23 +152,13 @@ function arrange(sources: IdentitySources, held: readonly Held[]): Candidate[] {
     }
   }
   const free = [...left].filter(
-    ({ explicit, key, file }) => explicit && key !== undefined && file !== undefined && !file.encrypted,
+    ({ explicit, key, file }) =>
+      others.length > 0 && explicit && key !== undefined && file !== undefined && !file.encrypted,
   );
   const rest = [...left].filter((candidate) => !free.includes(candidate));
   const certificates = named(sources);
   const all = [...certificates, ...inAgent, ...free, ...others, ...rest];
-  return unique(all.map((candidate) => withSigner(candidate, files, held)));
-}
-
-/** The same blob twice would waste one of the server's few tries. */
-function unique(candidates: readonly Candidate[]): Candidate[] {
-  const seen = new Set<string>();
-  return candidates.filter((candidate) => {
-    const blob = blobOf(candidate);
-    if (blob === undefined) return true;
-    const text = Buffer.from(blob).toString('latin1');
-    return !seen.has(text) && seen.add(text);
-  });
+  return all.map((candidate) => withSigner(candidate, files, held));
 }
 
 /** CertificateFile. */

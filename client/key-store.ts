@@ -242,6 +242,7 @@ export class KeyStore {
         log?.(2, 'bad passphrase given, try again...');
       }
     }
+    this.#warn(path, `Load key "${path}": incorrect passphrase supplied to decrypt private key`);
     return undefined;
   }
 

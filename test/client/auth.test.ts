@@ -94,7 +94,7 @@ describe('passwords', () => {
     await using server = await serve(alice, { maxAuthAttempts: 2 });
     const prompter = new Script('a', 'b', 'c');
     const error = await failure(connect(to(server, { auth: { ...noAuth, prompter } })));
-    expect(error).toMatchObject({ code: 'disconnected', detail: { text: 'too many authentication failures' } });
+    expect(error).toMatchObject({ code: 'auth', detail: { text: 'too many authentication failures' } });
   });
 });
 
