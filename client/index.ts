@@ -18,7 +18,9 @@ export { ChannelIo, ChannelStream, nodeCrypto, type Sink } from '../transport/in
 export { type AuthPlan, authenticate, type Identity } from './auth.ts';
 export type { Destination } from './config/destination.ts';
 export { dumpOptions } from './config/dump.ts';
+export { type Forward, type ForwardEnd, parseForward, parseStdioForward } from './config/forward-spec.ts';
 export { algorithmSets, localResolveEnv } from './config/local-env.ts';
+export { matchPattern } from './config/pattern.ts';
 export type { HostPlan } from './config/plan.ts';
 export { type Layer, type Override, type ResolveEnv, type ResolveRequest, resolveHost } from './config/resolve.ts';
 export { expandTokens } from './config/tokens.ts';
@@ -45,9 +47,31 @@ export type {
   StopCause,
   TaskOutcome,
 } from './fleet/types.ts';
+export { type AgentForwarding, forwardAgent, forwardedAgent } from './forward/agent.ts';
+export { type ForwardFailure, Forwards, setUpForwards, withoutForwarding } from './forward/forwards.ts';
+export { stdioForward } from './forward/stdio.ts';
+export type { ForwardHandle, ForwardOptions } from './forward/types.ts';
+export { forwardX11, type X11Forwarding } from './forward/x11.ts';
 export { type HostKeyRules, knownHostsPolicy } from './host-key.ts';
 export { type IdentitySources, identities } from './identities.ts';
+export { JumpPool, type JumpPoolOptions } from './jump.ts';
 export { type KeyFile, KeyStore, type KeyStoreOptions } from './key-store.ts';
 export { KnownHosts, type KnownHostsOptions } from './known-hosts-file.ts';
 export { type OpenContext, type Opened, openHost } from './open.ts';
 export type { Prompter, PromptRequest } from './prompter.ts';
+export type { DirectoryEntry } from './sftp/directory.ts';
+export { type DownloadOptions, download } from './sftp/download.ts';
+export { type GlobEntry, glob, hasWildcard, type ListDirectory } from './sftp/glob.ts';
+export { openLanes, openSftp } from './sftp/open.ts';
+export { RateLimit } from './sftp/rate.ts';
+export { RemoteFile } from './sftp/remote-file.ts';
+export { baseName, fromLocal, joinRemote, safeName, toLocal } from './sftp/safe-names.ts';
+export { Sftp, type SftpCallOptions, type SftpOpenMode } from './sftp/sftp.ts';
+export { SharedFile } from './sftp/shared-file.ts';
+export { SharedFiles } from './sftp/shared-files.ts';
+export type { FileStat, StatChange } from './sftp/stat.ts';
+export { hasStatus, Lanes, type TransferOptions, type TransferProgress, type TransferResult } from './sftp/transfer.ts';
+export type { SyncOptions, TreeAction, TreeFailure, TreeOptions, TreeResult } from './sftp/tree.ts';
+export { downloadTree } from './sftp/tree-download.ts';
+export { uploadTree } from './sftp/tree-upload.ts';
+export { type UploadOptions, upload } from './sftp/upload.ts';

@@ -70,6 +70,7 @@ async function fill(
       start: target.start,
       end,
       signal: options.signal,
+      rate: options.rate,
       onBytes(count) {
         done += count;
         options.onProgress?.({ path: from.path, done, total: stat.size });

@@ -8,6 +8,7 @@ import { SshError } from '../../protocol/index.ts';
 import { BLOCK_BYTES, giveBlock, SPAN_BYTES, takeBlock } from './blocks.ts';
 import { type Answer, aborted, type SftpLink } from './link.ts';
 import { fileError, writeAll } from './local-file.ts';
+import { type RateLimit, RateTurn } from './rate.ts';
 import type { RemoteFile } from './remote-file.ts';
 import { TransferWindow } from './window.ts';
 
@@ -20,6 +21,7 @@ export interface FetchOptions {
   /** Where the file ends; Infinity when that has to be found out. */
   readonly end: number;
   readonly signal?: AbortSignal | undefined;
+  readonly rate?: RateLimit | undefined;
   onBytes(count: number): void;
 }
 
@@ -41,6 +43,7 @@ export class Fetch {
   readonly #request: number;
   readonly #blockLength: number;
   readonly #window: TransferWindow;
+  readonly #rate: RateTurn;
   readonly #blocks = new Set<Block>();
   #filling: Block | undefined;
   #next: number;
@@ -55,7 +58,8 @@ export class Fetch {
   constructor(options: FetchOptions, request: number) {
     this.#options = options;
     this.#link = options.from.sftp.link;
-    this.#request = Math.min(request, BLOCK_BYTES);
+    this.#request = Math.min(request, BLOCK_BYTES, options.rate?.request ?? BLOCK_BYTES);
+    this.#rate = new RateTurn(options.rate, () => this.#pump());
     this.#blockLength = Math.floor(BLOCK_BYTES / this.#request) * this.#request;
     this.#window = new TransferWindow(this.#request);
     this.#next = options.start;
@@ -85,12 +89,13 @@ export class Fetch {
     try {
       while (!this.#error && this.#window.open) {
         const block = this.#filling ?? this.#begin();
-        if (!block) break;
+        if (!block || !this.#rate.open) break;
         const from = block.asked;
         const to = Math.min(from + this.#request, block.length);
         block.asked = to;
         if (to === block.length) this.#filling = undefined;
         block.open++;
+        this.#rate.took(to - from);
         this.#read(block, from, to);
       }
     } catch (error) {
@@ -179,6 +184,7 @@ export class Fetch {
     }
     const { resolve, reject } = this.#settle;
     this.#settle = undefined;
+    this.#rate.end();
     this.#options.signal?.removeEventListener('abort', this.#abort);
     if (this.#error) reject(this.#error);
     else resolve(this.#end);

@@ -7,6 +7,7 @@
 import { SshError } from '../../protocol/index.ts';
 import { BLOCK_BYTES, SPAN_BYTES } from './blocks.ts';
 import { aborted } from './link.ts';
+import { type RateLimit, RateTurn } from './rate.ts';
 import type { RemoteFile } from './remote-file.ts';
 import type { SharedBlock, SharedFile } from './shared-file.ts';
 import { TransferWindow } from './window.ts';
@@ -16,6 +17,7 @@ export interface StoreOptions {
   /** A multiple of the block size. */
   readonly start: number;
   readonly signal?: AbortSignal | undefined;
+  readonly rate?: RateLimit | undefined;
   onBytes(count: number): void;
   /** Called once when round trips are long and much is left: time to `addLane`. */
   onDistance?(): void;
@@ -44,6 +46,7 @@ const WORTH_LANES = 4 * 1024 * 1024;
 export class Store {
   readonly #options: StoreOptions;
   readonly #lanes: Lane[] = [];
+  readonly #rate: RateTurn;
   #turn = 0;
   #nextBlock: number;
   #ahead: Slot[] = [];
@@ -59,12 +62,14 @@ export class Store {
 
   constructor(options: StoreOptions) {
     this.#options = options;
+    this.#rate = new RateTurn(options.rate, () => this.#pump());
     this.#nextBlock = options.start / BLOCK_BYTES;
     this.#left = options.from.size - options.start;
   }
 
-  /** `file` is the same remote file, opened in a session of its own; `request` what that session takes at a time. */
-  addLane(file: RemoteFile, request: number): void {
+  /** `file` is the same remote file, opened in a session of its own; `most` what that session takes at a time. */
+  addLane(file: RemoteFile, most: number): void {
+    const request = Math.min(most, this.#options.rate?.request ?? most);
     this.#lanes.push({ file, request, window: new TransferWindow(request), stalled: false });
     if (this.#settle) this.#pump();
   }
@@ -85,7 +90,7 @@ export class Store {
       this.#readAhead();
       for (let lane = this.#lane(); lane && !this.#error; lane = this.#lane()) {
         const slot = this.#ahead[0];
-        if (!slot?.block) break;
+        if (!slot?.block || !this.#rate.open) break;
         this.#write(lane, slot, slot.block);
         this.#readAhead();
       }
@@ -146,6 +151,7 @@ export class Store {
     slot.open++;
     this.#open++;
     window.sent(part.length, sentAt);
+    this.#rate.took(part.length);
     file.sftp.link.ask(id, (answer) => {
       window.answered(part.length, sentAt, performance.now());
       this.#open--;
@@ -186,6 +192,7 @@ export class Store {
       return;
     const { resolve, reject } = this.#settle;
     this.#settle = undefined;
+    this.#rate.end();
     this.#options.signal?.removeEventListener('abort', this.#abort);
     if (this.#error) reject(this.#error);
     else resolve();

@@ -2,6 +2,7 @@
 
 import { randomBytes } from 'node:crypto';
 import { SshError, sftpStatus } from '../../protocol/index.ts';
+import type { RateLimit } from './rate.ts';
 import { partName } from './safe-names.ts';
 import type { Sftp, SftpCallOptions } from './sftp.ts';
 
@@ -27,6 +28,8 @@ export interface TransferOptions extends SftpCallOptions {
   readonly resume?: boolean | undefined;
   /** Permission bits and times of the source, too. */
   readonly preserve?: boolean | undefined;
+  /** Bytes a second, alone or shared with other transfers. */
+  readonly rate?: RateLimit | undefined;
 }
 
 export interface TransferResult {

@@ -130,6 +130,7 @@ class Upload {
       from: source,
       start,
       signal: this.#options.signal,
+      rate: this.#options.rate,
       onBytes: (count) => {
         done += count;
         this.#options.onProgress?.({ path: file.path, done, total: source.size });
