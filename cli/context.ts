@@ -5,6 +5,7 @@ import {
   type CryptoProvider,
   defaultAlgorithms,
   type HostPlan,
+  JumpPool,
   KeyStore,
   localResolveEnv,
   type OpenContext,
@@ -16,6 +17,7 @@ import {
 import { chooseCrypto } from './crypto.ts';
 import { LOG_LEVELS, type Log, type LogLevel, openLogFile } from './log.ts';
 import type { Invocation } from './options/settings.ts';
+import { planHop } from './plan.ts';
 import { neutralise } from './terminal.ts';
 import { SOFTWARE, VERSION } from './version.ts';
 
@@ -85,6 +87,14 @@ export function planLevel(plan: HostPlan): LogLevel {
   return LOG_LEVELS.includes(level) ? level : 'info';
 }
 
+/** The log as the client layer writes to it; level 0 is `verbose`. */
+export const logTo =
+  (log: Log, prefix = '') =>
+  (level: 0 | 1 | 2 | 3, text: string): void => {
+    if (level === 0) log.verbose(prefix + text);
+    else log.debug(level, () => prefix + text);
+  };
+
 /** What `openHost` needs, the same for one host and for many. */
 export function openContext(context: RunContext, extra: Partial<OpenContext> = {}): OpenContext {
   const { log, env, invocation } = context;
@@ -98,9 +108,18 @@ export function openContext(context: RunContext, extra: Partial<OpenContext> = {
     shell: env.SHELL || '/bin/sh',
     software: SOFTWARE,
     warn: (text) => log.info(text),
-    log: (level, text) => log.debug(level, text),
+    log: logTo(log),
     ...extra,
   };
+}
+
+/** The jump hosts of a run; `many`: of a run on many hosts. */
+export function jumpPool(context: RunContext, many = false): JumpPool {
+  const { invocation, resolve } = context;
+  return new JumpPool({
+    resolve: (hop) => planHop(hop, invocation, many, resolve),
+    context: () => openContext(context),
+  });
 }
 
 /** A server's banner: on stderr, control sequences made harmless on a terminal, bytes as they are elsewhere. */

@@ -1,6 +1,7 @@
 /** From what the command line says about a host to its HostPlan: settings become overrides and layers, the merge is the client's. */
 
 import {
+  type Destination,
   type HostPlan,
   type Layer,
   type Override,
@@ -59,6 +60,29 @@ export function planOne(intent: SshIntent, env: ResolveEnv): HostPlan {
       overrides: invocation.settings.map(toOverride),
       ...(command.length > 0 && { command: command.join(' ') }),
       ...(intent.strict ? {} : { fallback: lenient }),
+    },
+    env,
+  );
+}
+
+/** Settings of the command line that are about the target alone, not about the way to it. */
+const targetOnly =
+  /^(user|port|hostname|hostkeyalias|proxyjump|proxycommand|remotecommand|requesttty|sessiontype|.*forward|forwardagent|forwardx11.*|control.*|localcommand)$/i;
+
+/**
+ * The plan of a jump host. As in ssh(1) it is a host of its own with its own configuration; in a run on many hosts the
+ * flags that say who we are and whom we trust hold for it too.
+ */
+export function planHop(hop: Destination, invocation: Invocation, many: boolean, env: ResolveEnv): HostPlan {
+  const write = ({ user, host, port }: Destination): string =>
+    `${user === undefined ? '' : `${user}@`}${bracketed(host)}${port === undefined ? '' : `:${port}`}`;
+  const flags = many ? invocation.settings.filter(({ keyword }) => !targetOnly.test(keyword)).map(toOverride) : [];
+  return resolveHost(
+    {
+      ...(invocation.sshConfig !== undefined && { configFile: invocation.sshConfig }),
+      destination: `ssh://${write(hop)}`,
+      overrides: [{ keyword: 'clearallforwardings', args: ['yes'] }, ...flags],
+      ...(many && { fallback: lenient }),
     },
     env,
   );

@@ -3,6 +3,7 @@
  * order of identities, all as the plan says.
  */
 
+import { networkInterfaces } from 'node:os';
 import type { AlgorithmPreferences, Binding, CryptoProvider, Negotiated, PeerVersion } from '../protocol/index.ts';
 import { SshError, supportedAlgorithms } from '../protocol/index.ts';
 import { type ByteStream, connectAgent, dial, proxyCommand } from '../transport/index.ts';
@@ -267,6 +268,20 @@ function ourIdentities(plan: HostPlan, context: OpenContext, binding: Binding): 
   });
 }
 
+/** BindInterface: the first address of it that suits the address family. */
+function interfaceAddress({ bindInterface, addressFamily }: HostPlan): string | undefined {
+  if (bindInterface === undefined) return undefined;
+  const addresses = networkInterfaces()[bindInterface] ?? [];
+  const wanted = addressFamily === 'inet6' ? 'IPv6' : addressFamily === 'inet' ? 'IPv4' : undefined;
+  const found = addresses.find(({ family }) => wanted === undefined || family === wanted);
+  if (found === undefined) {
+    throw new SshError('unreachable', `no suitable address on interface ${bindInterface}`, {
+      detail: { what: 'connect', interface: bindInterface },
+    });
+  }
+  return found.address;
+}
+
 interface Way {
   readonly stream: ByteStream;
   readonly address: string | undefined;
@@ -282,6 +297,7 @@ async function reach(plan: HostPlan, context: OpenContext, timeout: number): Pro
     };
   }
   if (plan.proxyJump.length > 0) return { stream: await throughJump(plan, context), address: undefined };
+  const bindAddress = plan.bindAddress ?? interfaceAddress(plan);
   const family = plan.addressFamily === 'inet' ? 4 : plan.addressFamily === 'inet6' ? 6 : 0;
   for (let attempt = 1; ; attempt++) {
     try {
@@ -291,7 +307,7 @@ async function reach(plan: HostPlan, context: OpenContext, timeout: number): Pro
         family,
         timeout,
         keepAlive: plan.tcpKeepAlive,
-        ...(plan.bindAddress !== undefined && { bindAddress: plan.bindAddress }),
+        ...(bindAddress !== undefined && { bindAddress }),
         ...(signal && { signal }),
         onAttempt: (address, port) => log?.(1, `Connecting to ${plan.hostName} [${address}] port ${port}.`),
         onFailure: (address, port, error) => log?.(1, `connect to address ${address} port ${port}: ${error.message}`),

@@ -6,15 +6,21 @@ import {
   type Connection,
   type ExecHandle,
   type Exit,
+  forwardAgent,
+  forwardedAgent,
   type HostContext,
   type HostPlan,
+  type JumpPool,
   openHost,
   runOnHosts,
   SshError,
+  setUpForwards,
   systemClock,
   type TaskOutcome,
+  withoutForwarding,
 } from '../../client/index.ts';
-import { openContext, planLevel, type RunContext, showBanner } from '../context.ts';
+import { jumpPool, logTo, openContext, planLevel, type RunContext, showBanner } from '../context.ts';
+import { environment } from '../environment.ts';
 import { fleetExitCode } from '../exit.ts';
 import type { ClusterIntent } from '../grammar.ts';
 import type { SelectedHost } from '../hosts/select.ts';
@@ -125,10 +131,12 @@ async function execute(
           : 'Ending what runs ...\n',
       ),
   });
+  const pool = jumpPool(context, true);
   try {
     const outcome = await runOnHosts(
       entries,
-      (entry, host) => (command === undefined ? ping(entry, host, context) : exec(entry, host, context, command)),
+      (entry, host) =>
+        command === undefined ? ping(entry, host, context, pool) : exec(entry, host, context, pool, command),
       (event) => rendering.event(event),
       {
         parallel: selection!.parallel,
@@ -156,6 +164,7 @@ async function execute(
         });
   } finally {
     interrupts.dispose();
+    await pool.close();
   }
 }
 
@@ -163,35 +172,44 @@ async function execute(
 const pingCode = (answers: readonly boolean[]): number =>
   answers.every(Boolean) ? 0 : answers.some(Boolean) ? 1 : 255;
 
-async function connection(entry: FleetEntry, host: HostContext, context: RunContext) {
+async function connection(entry: FleetEntry, host: HostContext, context: RunContext, pool: JumpPool) {
   const isTerminal = process.stderr.isTTY === true;
   return openHost(
     entry.plan,
     openContext(context, {
       signal: host.signal,
+      jump: pool.jump,
       handshake: () => host.handshake(),
       onPhase: (phase) => host.phase(phase),
       onBanner: (message) => showBanner(message, context.log, isTerminal),
       warn: (text) => context.log.info(`${entry.name}: ${text}`),
-      log: (level, text) => context.log.debug(level, () => `${entry.name}: ${text}`),
+      log: logTo(context.log, `${entry.name}: `),
     }),
   );
 }
 
-async function ping(entry: FleetEntry, host: HostContext, context: RunContext): Promise<TaskOutcome> {
-  const { connection: opened } = await connection(entry, host, context);
+async function ping(entry: FleetEntry, host: HostContext, context: RunContext, pool: JumpPool): Promise<TaskOutcome> {
+  const { connection: opened } = await connection(entry, host, context, pool);
   host.phase('command');
   await host.output('stdout', Buffer.from('alive\n'));
   await opened.close();
   return { exitStatus: 0 };
 }
 
-async function exec(entry: FleetEntry, host: HostContext, context: RunContext, command: string): Promise<TaskOutcome> {
-  const { connection: opened } = await connection(entry, host, context);
+async function exec(
+  entry: FleetEntry,
+  host: HostContext,
+  context: RunContext,
+  pool: JumpPool,
+  command: string,
+): Promise<TaskOutcome> {
+  const { connection: opened, distrusted } = await connection(entry, host, context, pool);
   try {
     host.phase('command');
+    const forwards = await forwardsOf(entry, host, context, opened, distrusted);
     const handle = await opened.exec(command, {
-      env: environment(entry.plan, context),
+      ...(forwards.request && { before: forwards.request }),
+      env: environment(entry.plan, context.env),
       channel: { window: FLEET_WINDOW, maxWindow: FLEET_WINDOW },
       stdout: (chunk) => host.output('stdout', chunk) as void | Promise<void>,
       stderr: (chunk) => host.output('stderr', chunk) as void | Promise<void>,
@@ -207,6 +225,34 @@ async function exec(entry: FleetEntry, host: HostContext, context: RunContext, c
   } finally {
     void opened.close();
   }
+}
+
+/**
+ * What is forwarded in a run on many hosts: a local listener can exist once, so -L and -D belong to the first host; -R and
+ * the agent belong to every host.
+ */
+async function forwardsOf(
+  entry: FleetEntry,
+  host: HostContext,
+  context: RunContext,
+  opened: Connection,
+  distrusted: boolean,
+) {
+  const warn = (text: string): void => context.log.error(`${entry.name}: ${text}`);
+  const log = logTo(context.log, `${entry.name}: `);
+  const planned = distrusted ? withoutForwarding(entry.plan.forwards, warn) : entry.plan.forwards;
+  const list = planned.list.filter(({ type }) => host.index === 0 || type.startsWith('remote'));
+  if (list.length > 0) {
+    const forwards = await setUpForwards(
+      opened,
+      { ...planned, list },
+      { addressFamily: entry.plan.addressFamily, warn, log },
+    );
+    if (forwards.fatal)
+      throw new SshError('channel-request', 'a forwarding could not be set up', { detail: { request: 'forwarding' } });
+  }
+  const agent = planned.agent.on ? forwardedAgent(entry.plan) : undefined;
+  return { request: agent === undefined ? undefined : forwardAgent(opened, agent, { log }).request };
 }
 
 function untilAborted(handle: ExecHandle, signal: AbortSignal): Promise<Exit> {
@@ -260,24 +306,3 @@ async function endRemote(handle: ExecHandle, connection: Connection): Promise<Ta
 
 const after = (ms: number): Promise<undefined> =>
   new Promise((resolve) => void setTimeout(() => resolve(undefined), ms));
-
-/** SendEnv patterns over our environment, then SetEnv, as ssh(1) sends them. */
-export function environment(plan: HostPlan, { env }: Pick<RunContext, 'env'>): (readonly [string, string])[] {
-  const matches = (name: string): boolean => plan.session.sendEnv.some((pattern) => globMatch(pattern, name));
-  const sent = Object.entries(env).filter(
-    (entry): entry is [string, string] => entry[1] !== undefined && matches(entry[0]),
-  );
-  const set = plan.session.setEnv.map((pair): [string, string] => [
-    pair.slice(0, pair.indexOf('=')),
-    pair.slice(pair.indexOf('=') + 1),
-  ]);
-  return [...sent, ...set];
-}
-
-/** `*` and `?` as in ssh_config(5) patterns. */
-function globMatch(pattern: string, name: string): boolean {
-  const source = [...pattern]
-    .map((c) => (c === '*' ? '.*' : c === '?' ? '.' : c.replace(/[\\^$.|+()[\]{}]/g, '\\$&')))
-    .join('');
-  return new RegExp(`^${source}$`, 's').test(name);
-}

@@ -47,7 +47,7 @@ const authentication: readonly OptionRow[] = [
     sets: [{ keyword: 'GSSAPIDelegateCredentials', value: 'no', mode: 'replace' }],
     group: 'Authentication',
     help: 'No delegation of GSSAPI credentials',
-    ready: false,
+    ready: true,
   },
 ];
 
@@ -83,7 +83,7 @@ const connection: readonly OptionRow[] = [
     yaml: 'jump_host',
     group: 'Connection',
     help: 'Connect through these hosts, separated by commas',
-    ready: false,
+    ready: true,
   },
   {
     id: 'ipv4',
@@ -135,7 +135,7 @@ const connection: readonly OptionRow[] = [
     sets: [{ keyword: 'BindAddress', mode: 'replace' }],
     group: 'Connection',
     help: 'Local address to connect from',
-    ready: false,
+    ready: true,
   },
   {
     id: 'bind-interface',
@@ -144,7 +144,7 @@ const connection: readonly OptionRow[] = [
     sets: [{ keyword: 'BindInterface', mode: 'replace' }],
     group: 'Connection',
     help: 'Local interface to connect from',
-    ready: false,
+    ready: true,
   },
   {
     id: 'tag',
@@ -287,7 +287,7 @@ const forwarding: readonly OptionRow[] = [
     sets: [{ keyword: 'LocalForward', mode: 'add' }],
     group: 'Forwarding',
     help: 'Forward a local port or socket: [bind_address:]port:host:hostport',
-    ready: false,
+    ready: true,
   },
   {
     id: 'remote-forward',
@@ -297,7 +297,7 @@ const forwarding: readonly OptionRow[] = [
     sets: [{ keyword: 'RemoteForward', mode: 'add' }],
     group: 'Forwarding',
     help: 'Forward a remote port or socket: [bind_address:]port[:host:hostport]',
-    ready: false,
+    ready: true,
   },
   {
     id: 'dynamic-forward',
@@ -307,7 +307,7 @@ const forwarding: readonly OptionRow[] = [
     sets: [{ keyword: 'DynamicForward', mode: 'add' }],
     group: 'Forwarding',
     help: 'SOCKS proxy on a local port: [bind_address:]port[/version]',
-    ready: false,
+    ready: true,
   },
   {
     id: 'stdio-forward',
@@ -315,7 +315,7 @@ const forwarding: readonly OptionRow[] = [
     argument: 'HOST:PORT',
     group: 'Forwarding',
     help: 'Standard input and output to a port beyond the host',
-    ready: false,
+    ready: true,
   },
   {
     id: 'forward-agent',
@@ -323,7 +323,7 @@ const forwarding: readonly OptionRow[] = [
     sets: [{ keyword: 'ForwardAgent', value: 'yes', mode: 'replace' }],
     group: 'Forwarding',
     help: 'Forward the agent',
-    ready: false,
+    ready: true,
   },
   {
     id: 'no-forward-agent',
@@ -339,7 +339,7 @@ const forwarding: readonly OptionRow[] = [
     sets: [{ keyword: 'ForwardX11', value: 'yes', mode: 'replace' }],
     group: 'Forwarding',
     help: 'Forward X11',
-    ready: false,
+    ready: true,
   },
   {
     id: 'no-x11',
@@ -358,7 +358,7 @@ const forwarding: readonly OptionRow[] = [
     ],
     group: 'Forwarding',
     help: 'Forward X11, trusted',
-    ready: false,
+    ready: true,
   },
   {
     id: 'gateway-ports',
@@ -366,7 +366,7 @@ const forwarding: readonly OptionRow[] = [
     sets: [{ keyword: 'GatewayPorts', value: 'yes', mode: 'replace' }],
     group: 'Forwarding',
     help: 'Others may connect to forwarded local ports',
-    ready: false,
+    ready: true,
   },
   {
     id: 'tunnel',

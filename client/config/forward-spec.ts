@@ -107,6 +107,14 @@ export function parseForward(type: 'local' | 'remote' | 'dynamic', spec: string)
   return { type, listen, connect };
 }
 
+/** `-W`: `host:port`, or the path of a Unix socket. */
+export function parseStdioForward(spec: string): ForwardEnd | undefined {
+  const parts = fields(spec.trim());
+  const [first, second] = parts ?? [];
+  if (parts?.length === 1 && first?.path) return unix(first);
+  return parts?.length === 2 && first!.text !== '' ? tcp(first, second!) : undefined;
+}
+
 export interface PermittedOpen {
   /** `*` permits every host. */
   readonly host: string;

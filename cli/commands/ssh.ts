@@ -1,0 +1,296 @@
+/**
+ * One host, as ssh(1): connect, forward, run what was asked for, and exit with its status.
+ */
+
+import { spawnSync } from 'node:child_process';
+import {
+  type Connection,
+  type ExecHandle,
+  type ExecOptions,
+  expandTokens,
+  type Forwards,
+  forwardAgent,
+  forwardedAgent,
+  forwardX11,
+  type HostPlan,
+  type JumpPool,
+  type Opened,
+  openHost,
+  parseForward,
+  parseStdioForward,
+  SshError,
+  setUpForwards,
+  stdioForward,
+  withoutForwarding,
+} from '../../client/index.ts';
+import { jumpPool, logTo, openContext, planLevel, type RunContext, showBanner } from '../context.ts';
+import { environment } from '../environment.ts';
+import { ExitCode } from '../exit.ts';
+import type { SshIntent } from '../grammar.ts';
+import { type ForwardControl, runSession } from '../session/interactive.ts';
+import { describeTerminal } from '../session/raw-terminal.ts';
+import { FdSink, StdinReader } from '../session/stdio.ts';
+import { Interrupts } from '../signals.ts';
+
+/** What is run on the other side. */
+type Remote =
+  | { readonly kind: 'command'; readonly command: string }
+  | { readonly kind: 'subsystem'; readonly name: string }
+  | { readonly kind: 'shell' }
+  | { readonly kind: 'none' };
+
+const usage = (text: string): SshError => new SshError('usage', text, { detail: { exit: ExitCode.ssh } });
+
+function remoteOf(plan: HostPlan, intent: SshIntent): Remote {
+  const words = intent.command.join(' ');
+  const { type, remoteCommand } = plan.session;
+  if (words !== '' && remoteCommand !== undefined) throw usage('Cannot execute command-line and remote command.');
+  const command = words !== '' ? words : remoteCommand;
+  if (type === 'none') {
+    if (remoteCommand !== undefined) throw usage('Cannot execute command-line and remote command.');
+    return { kind: 'none' };
+  }
+  if (type === 'subsystem') {
+    if (command === undefined) throw usage('You must specify a subsystem to invoke.');
+    return { kind: 'subsystem', name: command };
+  }
+  return command === undefined ? { kind: 'shell' } : { kind: 'command', command };
+}
+
+/** ssh(1): a terminal for shells on a terminal, and where it was asked for; -tt even without one here. */
+function wantsTty(plan: HostPlan, remote: Remote, context: RunContext): boolean {
+  if (remote.kind === 'none') return false;
+  const local = process.stdin.isTTY === true && !plan.session.stdinNull;
+  const { requestTty } = plan.session;
+  if (requestTty === 'no') return false;
+  if (requestTty === 'force') return true;
+  if (requestTty === 'auto' && remote.kind !== 'shell') return false;
+  if (!local) context.log.info('Pseudo-terminal will not be allocated because stdin is not a terminal.');
+  return local;
+}
+
+/** Opens the host with the context of one terminal and one user. */
+function open(plan: HostPlan, context: RunContext, interrupts: Interrupts, pool: JumpPool): Promise<Opened> {
+  const { log } = context;
+  return openHost(
+    plan,
+    openContext(context, {
+      signal: interrupts.abort,
+      jump: pool.jump,
+      onBanner: (message) => showBanner(message, log, process.stderr.isTTY === true),
+      onVersion: (version) => log.debug(1, `Remote protocol version 2.0, remote software version ${version.software}`),
+      onKeys: (algorithms) => {
+        const { kex, hostKey, clientToServer, serverToClient } = algorithms;
+        log.debug(1, `kex: algorithm: ${kex.name}`);
+        log.debug(1, `kex: host key algorithm: ${hostKey.name}`);
+        for (const [way, { cipher, mac, compression }] of [
+          ['server->client', serverToClient],
+          ['client->server', clientToServer],
+        ] as const) {
+          log.debug(
+            1,
+            `kex: ${way} cipher: ${cipher.name} MAC: ${mac?.name ?? '<implicit>'} compression: ${compression.name}`,
+          );
+        }
+        log.debug(1, `crypto: ${context.crypto.name} (${context.crypto.overrides.join(' ')})`);
+      },
+    }),
+  );
+}
+
+export async function ssh(plan: HostPlan, intent: SshIntent, context: RunContext): Promise<number> {
+  const { log } = context;
+  log.level = planLevel(plan);
+  for (const note of intent.notes) log.debug(1, note);
+  for (const { level, text } of plan.notes) {
+    if (level === 'error') log.error(text);
+    else log.debug(1, text);
+  }
+  for (const keyword of plan.withoutEffect) log.debug(1, `${keyword} has no effect in this client`);
+  const remote = remoteOf(plan, intent);
+  const tty = wantsTty(plan, remote, context);
+  const interrupts = new Interrupts();
+  const pool = jumpPool(context);
+  try {
+    const opened = await open(plan, context, interrupts, pool);
+    return await new OneHost(opened, { plan, intent, remote, tty, context, interrupts }).run();
+  } catch (error) {
+    if (interrupts.code !== undefined) return interrupts.code;
+    throw error;
+  } finally {
+    interrupts.dispose();
+    await pool.close();
+  }
+}
+
+interface Situation {
+  readonly plan: HostPlan;
+  readonly intent: SshIntent;
+  readonly remote: Remote;
+  readonly tty: boolean;
+  readonly context: RunContext;
+  readonly interrupts: Interrupts;
+}
+
+class OneHost {
+  readonly #connection: Connection;
+  readonly #opened: Opened;
+  readonly #situation: Situation;
+  readonly #warn: (text: string) => void;
+
+  constructor(opened: Opened, situation: Situation) {
+    this.#connection = opened.connection;
+    this.#opened = opened;
+    this.#situation = situation;
+    this.#warn = (text) => situation.context.log.info(text);
+  }
+
+  async run(): Promise<number> {
+    const { plan, intent, remote, context } = this.#situation;
+    try {
+      const asked = this.#opened.distrusted ? withoutForwarding(plan.forwards, this.#warn) : plan.forwards;
+      const forwards = await setUpForwards(this.#connection, asked, {
+        addressFamily: plan.addressFamily,
+        warn: (text) => context.log.error(text),
+        log: logTo(context.log),
+      });
+      if (forwards.fatal) return ExitCode.ssh;
+      this.#localCommand();
+      if (intent.invocation.stdioForward !== undefined) return await this.#stdioForward(intent.invocation.stdioForward);
+      if (remote.kind === 'none') return await this.#wait();
+      return await this.#session(forwards, asked);
+    } finally {
+      await this.#opened.hostKeysUpdated();
+      await this.#connection.close();
+    }
+  }
+
+  /** LocalCommand, in the foreground, after the log-in. */
+  #localCommand(): void {
+    const { plan, context } = this.#situation;
+    const { localCommand } = plan.session;
+    if (localCommand === undefined) return;
+    const command = expandTokens(localCommand, { ...plan.tokens, T: 'NONE' });
+    context.log.debug(3, `Executing command: '${command}'`);
+    spawnSync(context.env.SHELL || '/bin/sh', ['-c', command], { stdio: 'inherit' });
+  }
+
+  async #stdioForward(target: string): Promise<number> {
+    const to = parseStdioForward(target);
+    if (to === undefined) throw usage(`Bad stdio forwarding specification '${target}'`);
+    await stdioForward(this.#connection, to, {
+      input: process.stdin,
+      output: process.stdout,
+      signal: this.#situation.interrupts.abort,
+    });
+    return 0;
+  }
+
+  /** -N: until the connection or the user ends it. */
+  async #wait(): Promise<number> {
+    const { interrupts, context } = this.#situation;
+    const interrupted = new Promise<'interrupted'>((resolve) => {
+      if (interrupts.abort.aborted) resolve('interrupted');
+      interrupts.abort.addEventListener('abort', () => resolve('interrupted'), { once: true });
+    });
+    const end = await Promise.race([this.#connection.closed, interrupted]);
+    if (end === 'interrupted') {
+      context.log.verbose(`Killed by signal ${(interrupts.code ?? 128) - 128}.`);
+      return ExitCode.ssh;
+    }
+    if (end !== undefined) throw end;
+    return ExitCode.ssh;
+  }
+
+  async #session(forwards: Forwards, asked: HostPlan['forwards']): Promise<number> {
+    const { plan, remote, tty, context, interrupts } = this.#situation;
+    const handle = await this.#start(await this.#execOptions(asked));
+    const { escapeChar } = plan.session;
+    return runSession({
+      handle,
+      connection: this.#connection,
+      stdin: plan.session.stdinNull ? undefined : new StdinReader(),
+      stdout: new FdSink(1),
+      stderr: new FdSink(2),
+      host: plan.host,
+      tty,
+      ttyRequired: remote.kind === 'shell' || plan.session.requestTty === 'force' || plan.session.requestTty === 'yes',
+      escapeChar,
+      commandLine: plan.session.escapeCommandLine,
+      permitLocalCommand: plan.session.permitLocalCommand,
+      forwards: forwardControl(forwards, context),
+      log: context.log,
+      interrupts,
+    });
+  }
+
+  async #execOptions(asked: HostPlan['forwards']): Promise<ExecOptions> {
+    const { plan, tty, context } = this.#situation;
+    const agentPath = asked.agent.on ? forwardedAgent(plan) : undefined;
+    const log = logTo(context.log);
+    const agent = agentPath === undefined ? undefined : forwardAgent(this.#connection, agentPath, { log });
+    const x11 = asked.x11
+      ? await forwardX11(this.#connection, {
+          display: context.env.DISPLAY,
+          xauth: asked.xauth,
+          trusted: asked.x11Trusted,
+          timeout: asked.x11Timeout,
+          log,
+          warn: this.#warn,
+        })
+      : undefined;
+    return {
+      env: environment(plan, context.env),
+      ...(tty && { pty: describeTerminal(context.env.TERM ?? '') }),
+      before: (io) => {
+        x11?.request(io);
+        agent?.request(io);
+      },
+    };
+  }
+
+  #start(options: ExecOptions): Promise<ExecHandle> {
+    const { remote } = this.#situation;
+    switch (remote.kind) {
+      case 'command':
+        return this.#connection.exec(remote.command, options);
+      case 'subsystem':
+        return this.#connection.subsystem(remote.name, { ...options, stderr: () => undefined });
+      default:
+        return this.#connection.shell(options);
+    }
+  }
+}
+
+/** What `~C` and `~#` do with the forwardings of this connection. */
+function forwardControl(forwards: Forwards, context: RunContext): ForwardControl {
+  return {
+    async add(kind, spec) {
+      const forward = parseForward(kind, spec);
+      if (forward === undefined) return 'bad';
+      try {
+        await forwards.add(forward);
+        return 'done';
+      } catch (error) {
+        if (!(error instanceof SshError)) throw error;
+        context.log.debug(1, error.message);
+        return 'failed';
+      }
+    },
+    async cancel(kind, listen) {
+      // Only where it listens counts: a destination is put in to make the text a whole specification.
+      const forward = parseForward(kind, kind === 'dynamic' ? listen : `${listen}:localhost:1`);
+      if (forward === undefined) return 'bad';
+      return (await forwards.cancel(forward)) ? 'done' : 'unknown';
+    },
+    connections: () =>
+      forwards
+        .list()
+        .filter((each) => each.connections > 0)
+        .map((each) => `forwarding ${each.address}:${each.port}: ${each.connections} connections`),
+    stopListening() {
+      for (const each of forwards.list()) void each.cancel();
+    },
+    idle: () => forwards.idle(),
+  };
+}
