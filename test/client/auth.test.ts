@@ -281,7 +281,9 @@ describe('key files', () => {
     const store = new KeyStore({ crypto, warn: (text) => void warnings.push(text) });
     await (await login(server, { auth: auth(store, [open, junk, join(dir, 'nowhere'), good]) })).close();
     expect(outcomes(server)).toEqual(['publickey signed accepted']);
-    expect(warnings.join('\n')).toMatch(/UNPROTECTED[\s\S]*Load key ".*junk"[\s\S]*nowhere not accessible/);
+    const said = warnings.join('\n');
+    expect(said).toMatch(/^Warning: Identity file .*nowhere not accessible: No such file or directory\.$/m);
+    expect(said).toMatch(/UNPROTECTED[\s\S]*Load key ".*open": bad permissions\nLoad key ".*junk": invalid format$/);
   });
 });
 
