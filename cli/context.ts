@@ -113,11 +113,14 @@ export function openContext(context: RunContext, extra: Partial<OpenContext> = {
   };
 }
 
-/** The jump hosts of a run; `many`: of a run on many hosts. */
-export function jumpPool(context: RunContext, many = false): JumpPool {
+/** Whose habits a jump host's plan follows: ssh(1)'s, those of one host, or those of a run on many. */
+export type HopHabits = 'strict' | 'one' | 'many';
+
+/** The jump hosts of a run. */
+export function jumpPool(context: RunContext, habits: HopHabits): JumpPool {
   const { invocation, resolve } = context;
   return new JumpPool({
-    resolve: (hop) => planHop(hop, invocation, many, resolve),
+    resolve: (hop) => planHop(hop, invocation, habits, resolve),
     context: () => openContext(context),
   });
 }

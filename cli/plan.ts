@@ -73,16 +73,22 @@ const targetOnly =
  * The plan of a jump host. As in ssh(1) it is a host of its own with its own configuration; in a run on many hosts the
  * flags that say who we are and whom we trust hold for it too.
  */
-export function planHop(hop: Destination, invocation: Invocation, many: boolean, env: ResolveEnv): HostPlan {
+export function planHop(
+  hop: Destination,
+  invocation: Invocation,
+  habits: 'strict' | 'one' | 'many',
+  env: ResolveEnv,
+): HostPlan {
   const write = ({ user, host, port }: Destination): string =>
     `${user === undefined ? '' : `${user}@`}${bracketed(host)}${port === undefined ? '' : `:${port}`}`;
-  const flags = many ? invocation.settings.filter(({ keyword }) => !targetOnly.test(keyword)).map(toOverride) : [];
+  const flags =
+    habits === 'many' ? invocation.settings.filter(({ keyword }) => !targetOnly.test(keyword)).map(toOverride) : [];
   return resolveHost(
     {
       ...(invocation.sshConfig !== undefined && { configFile: invocation.sshConfig }),
       destination: `ssh://${write(hop)}`,
       overrides: [{ keyword: 'clearallforwardings', args: ['yes'] }, ...flags],
-      ...(many && { fallback: lenient }),
+      ...(habits !== 'strict' && { fallback: lenient }),
     },
     env,
   );

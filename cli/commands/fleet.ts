@@ -131,7 +131,7 @@ async function execute(
           : 'Ending what runs ...\n',
       ),
   });
-  const pool = jumpPool(context, true);
+  const pool = jumpPool(context, 'many');
   try {
     const outcome = await runOnHosts(
       entries,

@@ -110,7 +110,7 @@ export async function ssh(plan: HostPlan, intent: SshIntent, context: RunContext
   const remote = remoteOf(plan, intent);
   const tty = wantsTty(plan, remote, context);
   const interrupts = new Interrupts();
-  const pool = jumpPool(context);
+  const pool = jumpPool(context, intent.strict ? 'strict' : 'one');
   try {
     const opened = await open(plan, context, interrupts, pool);
     return await new OneHost(opened, { plan, intent, remote, tty, context, interrupts }).run();
