@@ -20,6 +20,7 @@ export interface PairOptions {
   readonly keepalive?: { readonly interval: number; readonly count: number };
   readonly hostKeys?: readonly HostKeySigner[];
   readonly notes?: boolean;
+  readonly maxAuthAttempts?: number;
   /** Changes bytes on their way. */
   readonly mangle?: (from: 'client' | 'server', bytes: Uint8Array) => Uint8Array | undefined;
 }
@@ -58,6 +59,7 @@ export class Pair {
       role: 'server',
       crypto: options.serverCrypto ?? nobleCrypto,
       hostKeys: options.hostKeys ?? [defaultHostKey],
+      ...(options.maxAuthAttempts !== undefined && { maxAuthAttempts: options.maxAuthAttempts }),
       ...(options.serverRekey && { rekey: options.serverRekey }),
     });
   }
