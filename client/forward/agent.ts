@@ -1,10 +1,12 @@
 /**
  * Agent forwarding (draft-ietf-sshm-ssh-agent section 4): the server's channels lead to our agent's socket. The agent's
- * messages pass unread; no key is ever seen here, let alone sent.
+ * messages pass unread, after one of ours that binds it to the server (session-bind@openssh.com); no key is ever seen here, let alone sent.
  */
 
+import type { Socket } from 'node:net';
 import { OpenFailure } from '../../protocol/index.ts';
 import type { ChannelIo } from '../../transport/index.ts';
+import { bindForwardedAgent } from '../agent-binding.ts';
 import type { HostPlan } from '../config/plan.ts';
 import type { Connection } from '../connection.ts';
 import { bridge, forwardChannel } from './bridge.ts';
@@ -32,16 +34,16 @@ export function forwardAgent(
 ): AgentForwarding {
   const sockets = new Sockets();
   connection.onOpen('auth-agent@openssh.com', async (_, accept) => {
+    let socket: Socket | undefined;
     try {
-      const socket = await connectEnd({ kind: 'unix', path }, sockets);
-      try {
-        void bridge(accept(forwardChannel), socket);
-      } catch (error) {
-        socket.destroy();
-        throw error;
-      }
+      socket = await connectEnd({ kind: 'unix', path }, sockets);
+      // The agent is told for whom it works before it hears a word of the server's.
+      const bound = await bindForwardedAgent(socket, connection.session.binding);
+      log?.(2, bound ? 'bound agent to hostkey' : 'the agent does not take bindings');
+      void bridge(accept(forwardChannel), socket);
       return undefined;
     } catch (error) {
+      socket?.destroy();
       const text = systemError(error);
       log?.(1, `agent at ${path}: ${text}`);
       return { reason: OpenFailure.connectFailed, text };

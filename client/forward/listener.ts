@@ -4,7 +4,7 @@
  */
 
 import { lookup } from 'node:dns/promises';
-import { unlinkSync } from 'node:fs';
+import { chmodSync, unlinkSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { SshError } from '../../protocol/index.ts';
 import { type Listening, listen } from '../../transport/index.ts';
@@ -121,15 +121,16 @@ async function listenUnix(
   }
   log?.(1, `Local forwarding listening on path ${path}.`);
   // The mask belongs to the process: it is ours only during the call, which binds before it returns.
-  const before = process.umask(bindMask);
+  const before = setMask(bindMask);
   let listening: Promise<Listening>;
   try {
     listening = listen({ path, backlog: BACKLOG }, onSocket);
   } finally {
-    process.umask(before);
+    if (before !== undefined) setMask(before);
   }
   try {
     const open = await listening;
+    if (before === undefined) chmodSync(path, 0o777 & ~bindMask);
     return { address: path, port: 0, close: () => closeAll([open]) };
   } catch (cause) {
     warn?.(`unix_listener: cannot bind to path ${path}: ${systemError(cause)}`);
@@ -137,6 +138,15 @@ async function listenUnix(
       cause,
       detail: { path, errno: (cause as NodeJS.ErrnoException).code },
     });
+  }
+}
+
+/** The mask before; undefined in a worker thread, which has no say in it. */
+function setMask(mask: number): number | undefined {
+  try {
+    return process.umask(mask);
+  } catch {
+    return undefined;
   }
 }
 

@@ -28,7 +28,7 @@ const errors: Readonly<Record<string, string>> = {
 /** The system's words for an error of Node's. */
 export function systemError(error: unknown): string {
   const { code, message } = error as NodeJS.ErrnoException;
-  return errors[code ?? ''] ?? code ?? message;
+  return errors[code ?? ''] ?? (error instanceof SshError ? message : (code ?? message));
 }
 
 /** RFC 4254 section 5.1 */

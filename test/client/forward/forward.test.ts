@@ -1,15 +1,18 @@
 // Forwarding against the demo server: every kind, its ends and its refusals, and what becomes of the sockets.
+import { createHash } from 'node:crypto';
+import { once } from 'node:events';
 import { existsSync, mkdtempSync, statSync, writeFileSync } from 'node:fs';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { type Forward, parseForward } from '../../../client/config/forward-spec.ts';
 import type { HostPlan } from '../../../client/config/plan.ts';
 import type { Connection } from '../../../client/connection.ts';
 import { type Forwards, setUpForwards, withoutForwarding } from '../../../client/forward/forwards.ts';
 import { stdioForward } from '../../../client/forward/stdio.ts';
+import { parseDisplay } from '../../../client/forward/x11.ts';
 import { type DemoServerOptions, startDemoServer } from '../../demo-server/index.ts';
 import { alice, failure, login, within } from '../harness.ts';
 
@@ -147,6 +150,13 @@ describe('local forwarding', () => {
     expect(await ask(join(dir, 'listen'), 'hello')).toBe('got hello');
     await forwards.close();
     expect(existsSync(join(dir, 'listen'))).toBe(false);
+    // Worker threads may not set the mask.
+    const umask = vi.spyOn(process, 'umask').mockImplementation(() => {
+      throw new Error('not here');
+    });
+    await setUp(connection, [forward], { bindMask: 0o177 });
+    umask.mockRestore();
+    expect(statSync(join(dir, 'listen')).mode & 0o777).toBe(0o600);
   });
 
   it('says as ssh does when it cannot listen, and ends what it began when that is fatal', async () => {
@@ -340,11 +350,76 @@ describe('stdio forwarding', () => {
     expect(output.writableEnded).toBe(true);
   });
 
+  it('carries megabytes at the pace of the reader', async () => {
+    const target = await serve((socket) => socket.pipe(socket));
+    const connection = await start();
+    const [input, output] = [new PassThrough(), new PassThrough()];
+    const over = stdioForward(connection, { kind: 'tcp', host: '127.0.0.1', port: target }, { input, output });
+    const sent = createHash('sha256');
+    const received = createHash('sha256');
+    void (async () => {
+      for (let i = 0; i < 160; i++) {
+        const chunk = Buffer.alloc(64 * 1024, i);
+        sent.update(chunk);
+        if (!input.write(chunk)) await once(input, 'drain');
+      }
+      input.end();
+    })();
+    let i = 0;
+    for await (const chunk of output) {
+      received.update(chunk as Buffer);
+      if (i++ % 50 === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+    await within(3000, over);
+    expect(received.digest('hex')).toBe(sent.digest('hex'));
+  });
+
+  it('ends when it is aborted, when the reader has left, and with the connection', async () => {
+    const target = await serve((socket) => socket.pipe(socket));
+    const connection = await start();
+    const begin = async (signal?: AbortSignal): Promise<{ over: Promise<unknown>; output: PassThrough }> => {
+      const [input, output] = [new PassThrough(), new PassThrough()];
+      const to = { kind: 'tcp', host: '127.0.0.1', port: target } as const;
+      const over = stdioForward(connection, to, { input, output, ...(signal && { signal }) }).catch((error) => error);
+      input.write('x');
+      await within(2000, once(output, 'data'));
+      return { over, output };
+    };
+    const abort = new AbortController();
+    const aborted = await begin(abort.signal);
+    abort.abort();
+    expect(await within(2000, aborted.over)).toMatchObject({ code: 'aborted' });
+    const left = await begin();
+    left.output.destroy(Object.assign(new Error('left'), { code: 'EPIPE' }));
+    expect(await within(2000, left.over)).toBe(undefined);
+    const lost = await begin();
+    connection.driver.destroy();
+    expect(await within(2000, lost.over)).toMatchObject({ code: 'lost' });
+  });
+
   it('fails with the refusal', async () => {
     const connection = await start({ forwarding: false });
     const streams = { input: new PassThrough(), output: new PassThrough() };
     const error = await failure(stdioForward(connection, { kind: 'tcp', host: 'h', port: 1 }, streams));
     expect(error.code).toBe('channel-open');
+  });
+});
+
+describe('displays', () => {
+  it.each([
+    [':0', { end: { kind: 'unix', path: '/tmp/.X11-unix/X0' }, screen: 0 }],
+    ['unix:12.1', { end: { kind: 'unix', path: '/tmp/.X11-unix/X12' }, screen: 1 }],
+    ['localhost:10.0', { end: { kind: 'tcp', host: 'localhost', port: 6010 }, screen: 0 }],
+    ['x.example.org:3', { end: { kind: 'tcp', host: 'x.example.org', port: 6003 }, screen: 0 }],
+    ['/private/tmp/launch-abc/org.x:0', { end: { kind: 'unix', path: '/private/tmp/launch-abc/org.x:0' }, screen: 0 }],
+    ['', undefined],
+    ['localhost', undefined],
+    [':60000', undefined],
+    [':0.999', undefined],
+    [':0; touch /tmp/x', undefined],
+    ['$(id):0', undefined],
+  ])('%s', (text, display) => {
+    expect(parseDisplay(text)).toEqual(display);
   });
 });
 

@@ -119,12 +119,13 @@ describe('jump hosts', () => {
     const bastion = await server();
     const target = await server();
     let asked = 0;
+    let password = 'wrong';
     const pool = poolOf({
       context: () => ({
         ...base,
         password: async () => {
           asked++;
-          return 'wrong';
+          return password;
         },
       }),
     });
@@ -137,6 +138,9 @@ describe('jump hosts', () => {
     }
     expect(bastion.sessions.length).toBe(1);
     expect(asked).toBe(1);
+    password = 'wonderland';
+    pool.forgetFailures();
+    expect(await hello(await through(pool, [at(bastion)], at(target)))).toBe('hello\n');
   });
 
   it('names the hop that failed, not the one behind it', async () => {
@@ -169,6 +173,17 @@ describe('jump hosts', () => {
     const done = await Promise.all(Array.from({ length: 5 }, () => through(pool, [at(bastion)], at(target))));
     expect(await hello(done[4]!)).toBe('hello\n');
     expect(bastion.sessions.length).toBe(3);
+  });
+
+  it('backs off while the gateway has no channel to spare, and says so in the end', async () => {
+    const bastion = await server({ faults: { refuseChannels: 4 } });
+    const target = await server();
+    const pool = poolOf({ retries: 3, backoff: 20 });
+    const begun = performance.now();
+    const error = await failure(through(pool, [at(bastion)], at(target)));
+    expect(error).toMatchObject({ code: 'proxy', cause: { code: 'channel-open', detail: { reason: 4 } } });
+    expect(performance.now() - begun).toBeGreaterThanOrEqual(20 + 40 + 80 - 5);
+    expect(bastion.sessions.length).toBe(1);
   });
 
   it('one waiter may leave; the last one ends the dialling', async () => {
