@@ -1,0 +1,277 @@
+// Channels and global requests against a peer that breaks their rules (RFC 4254).
+import { describe, expect, it } from 'vitest';
+import type { Channel, ChannelSignal } from '../../../protocol/connection/channel.ts';
+import { type IncomingOpen, Mux, type MuxEvent } from '../../../protocol/connection/mux.ts';
+import { limits } from '../../../protocol/limits.ts';
+import {
+  ChannelClose,
+  ChannelData,
+  ChannelEof,
+  ChannelExtendedData,
+  ChannelFailure,
+  ChannelOpen,
+  ChannelOpenConfirmation,
+  ChannelOpenFailure,
+  ChannelRequest,
+  ChannelSuccess,
+  ChannelWindowAdjust,
+  GlobalRequest,
+  OpenFailure,
+  RequestFailure,
+  RequestSuccess,
+} from '../../../protocol/messages/connection.ts';
+
+const nothing = new Uint8Array(0);
+
+class Side {
+  readonly events: MuxEvent[] = [];
+  readonly mux = new Mux((event) => void this.events.push(event));
+
+  receive(...payloads: readonly Uint8Array[]): this {
+    for (const payload of payloads) this.mux.receive(payload, 5);
+    return this;
+  }
+  sent(): Uint8Array[] {
+    const all: Uint8Array[] = [];
+    this.mux.fill(
+      (length) => all[all.push(new Uint8Array(length)) - 1]!,
+      () => {},
+      () => false,
+    );
+    return all;
+  }
+  numbers(): number[] {
+    return this.sent().map((payload) => payload[0]!);
+  }
+  signals(channel: Channel): ChannelSignal['what'][] {
+    return this.events.flatMap((event) =>
+      event.type === 'channel' && event.channel === channel ? [event.signal.what] : [],
+    );
+  }
+  opening(): Channel {
+    const channel = this.mux.open('session', nothing);
+    this.sent();
+    return channel;
+  }
+  open(): Channel {
+    const channel = this.opening();
+    this.receive(confirm(channel));
+    return channel;
+  }
+}
+const confirm = (channel: Channel, window = 1000): Uint8Array =>
+  ChannelOpenConfirmation.encode({ recipient: channel.id, sender: 70, window, maxPacket: 100, body: nothing });
+const protocol = expect.objectContaining({ code: 'protocol', by: 'peer' });
+const to = (recipient: number): (readonly [string, Uint8Array])[] => [
+  ['data', ChannelData.encode({ recipient, data: nothing })],
+  ['extended data', ChannelExtendedData.encode({ recipient, dataType: 1, data: nothing })],
+  ['adjust', ChannelWindowAdjust.encode({ recipient, bytes: 1 })],
+  ['EOF', ChannelEof.encode({ recipient })],
+  ['CLOSE', ChannelClose.encode({ recipient })],
+  ['request', ChannelRequest.encode({ recipient, request: 'x', wantReply: false, body: nothing })],
+  ['success', ChannelSuccess.encode({ recipient })],
+  ['failure', ChannelFailure.encode({ recipient })],
+];
+
+describe('what is not legal for a channel', () => {
+  it.each(to(0))('%s before it is open, after it is closed, and where none is', (_name, payload) => {
+    expect(() => new Side().receive(payload)).toThrow(protocol);
+    const opening = new Side();
+    opening.opening();
+    expect(() => opening.receive(payload)).toThrow(protocol);
+    const closed = new Side();
+    const channel = closed.open();
+    channel.close();
+    closed.receive(ChannelClose.encode({ recipient: 0 }));
+    expect(closed.signals(channel).at(-1)).toBe('closed');
+    expect(() => closed.receive(payload)).toThrow(protocol);
+  });
+
+  it('a second confirmation, or a refusal of what is open', () => {
+    const side = new Side();
+    const channel = side.open();
+    expect(() => side.receive(confirm(channel))).toThrow(protocol);
+    const refusal = { recipient: channel.id, reason: 1, description: '', language: nothing };
+    expect(() => side.receive(ChannelOpenFailure.encode(refusal))).toThrow(protocol);
+  });
+
+  it('data after EOF; requests and adjusts may follow it, a second EOF changes nothing', () => {
+    const side = new Side();
+    const channel = side.open();
+    const [data, adjust, eof, request] = [0, 2, 3, 5].map((i) => to(channel.id)[i]![1]) as [
+      Uint8Array,
+      Uint8Array,
+      Uint8Array,
+      Uint8Array,
+    ];
+    side.receive(eof, adjust, request, eof);
+    expect(side.signals(channel)).toEqual(['open', 'eof', 'request']);
+    expect(() => side.receive(data)).toThrow(protocol);
+  });
+
+  it('a reply to a request nobody made, of a channel or of the connection', () => {
+    const side = new Side();
+    const channel = side.open();
+    channel.request('x', true, nothing);
+    channel.request('y', false, nothing);
+    side.receive(ChannelSuccess.encode({ recipient: channel.id }));
+    expect(() => side.receive(ChannelFailure.encode({ recipient: channel.id }))).toThrow(protocol);
+    expect(() => side.receive(RequestFailure.encode({}))).toThrow(protocol);
+    expect(() => side.receive(RequestSuccess.encode({ body: nothing }))).toThrow(protocol);
+  });
+
+  it('unknown numbers are answered with UNIMPLEMENTED', () => {
+    expect([...new Side().receive(Uint8Array.of(110)).sent()[0]!]).toEqual([3, 0, 0, 0, 5]);
+  });
+});
+
+describe('opening', () => {
+  const incoming = (sender: number): Uint8Array =>
+    ChannelOpen.encode({ channelType: 'x', sender, window: 10, maxPacket: 10, body: nothing });
+  const opens = (side: Side): IncomingOpen[] =>
+    side.events.flatMap((event) => (event.type === 'channel-open' ? [event.open] : []));
+
+  it('is refused by us with reason and text, and by the peer', () => {
+    const side = new Side().receive(incoming(9));
+    side.mux.refuse(opens(side)[0]!, OpenFailure.administrativelyProhibited, 'no');
+    expect(ChannelOpenFailure.decode(side.sent()[0]!)).toMatchObject({ recipient: 9, reason: 1, description: 'no' });
+    const channel = side.opening();
+    const refusal = { recipient: channel.id, reason: 4, description: 'später', language: nothing };
+    side.receive(ChannelOpenFailure.encode(refusal));
+    expect(side.events.at(-1)).toMatchObject({ signal: { what: 'open-failed', reason: 4, text: 'später' } });
+    expect(side.mux.channelCount).toBe(0);
+    expect(() => channel.write(nothing)).toThrow(expect.objectContaining({ code: 'closed' }));
+  });
+
+  it('may be written to, ended and closed before it is answered', () => {
+    const side = new Side();
+    const channel = side.opening();
+    channel.write(Uint8Array.of(1, 2));
+    channel.eof();
+    channel.close();
+    expect(() => channel.request('x', true, nothing)).toThrow(expect.objectContaining({ code: 'closed' }));
+    expect(side.numbers()).toEqual([]);
+    side.receive(confirm(channel));
+    expect(side.numbers()).toEqual([94, 96, 97]);
+  });
+
+  it('past the bound is refused for the peer, and an error of ours for us', () => {
+    const side = new Side();
+    for (let i = 0; i < limits.channels; i++) side.receive(incoming(i));
+    expect(opens(side)).toHaveLength(limits.channels);
+    expect(side.receive(incoming(9999)).numbers()).toEqual([92]);
+    expect(opens(side)).toHaveLength(limits.channels);
+    for (const open of opens(side)) side.mux.accept(open);
+    side.sent();
+    expect(side.receive(incoming(9999)).numbers()).toEqual([92]);
+    expect(() => side.mux.open('session', nothing)).toThrow(expect.objectContaining({ code: 'limit', by: 'local' }));
+  });
+
+  it('gives a number again only after all the others', () => {
+    const side = new Side();
+    const ids: number[] = [];
+    for (let i = 0; i < limits.channels * 2 + 2; i++) {
+      const channel = side.open();
+      ids.push(channel.id);
+      if (i === 1) continue; // stays
+      channel.close();
+      side.receive(ChannelClose.encode({ recipient: channel.id }));
+    }
+    expect(new Set(ids.slice(0, limits.channels * 2)).size).toBe(limits.channels * 2);
+    expect(ids.slice(-2)).toEqual([0, 2]);
+    expect(side.mux.channelCount).toBe(1);
+  });
+});
+
+describe('requests', () => {
+  const ask = (wantReply: boolean): Uint8Array => GlobalRequest.encode({ request: 'x', wantReply, body: nothing });
+
+  it('of the connection are answered in their order, whatever the order of the answers', () => {
+    const side = new Side().receive(ask(true), ask(false), ask(true), ask(true));
+    const slots = side.events.flatMap((event) =>
+      event.type === 'global-request' && event.wantReply ? [event.slot] : [],
+    );
+    side.mux.answerGlobal(slots[2]!, true, Uint8Array.of(7));
+    side.mux.answerGlobal(slots[1]!, false);
+    expect(side.numbers()).toEqual([]);
+    side.mux.answerGlobal(slots[0]!, true);
+    expect(side.sent().map((payload) => [...payload])).toEqual([[81], [82], [81, 7]]);
+    expect(() => side.mux.answerGlobal(slots[0]!, true)).toThrow(expect.objectContaining({ code: 'usage' }));
+    expect(() => side.mux.answerGlobal(-1, true)).toThrow(expect.objectContaining({ code: 'usage' }));
+  });
+
+  it('of ours: too many are refused, and do not upset the order of the replies', () => {
+    const side = new Side();
+    const channel = side.open();
+    for (let i = 0; i < limits.pendingRequests; i++) {
+      side.mux.globalRequest(`${i}`, true, nothing);
+      channel.request('x', true, nothing);
+    }
+    const usage = expect.objectContaining({ code: 'usage' });
+    expect(() => side.mux.globalRequest('more', true, nothing)).toThrow(usage);
+    expect(() => channel.request('more', true, nothing)).toThrow(usage);
+    for (let i = 0; i < limits.pendingRequests; i++) {
+      side.receive(RequestFailure.encode({}), ChannelSuccess.encode({ recipient: channel.id }));
+    }
+    const names = side.events.flatMap((event) => (event.type === 'global-reply' ? [event.request] : []));
+    expect(names).toEqual(Array.from({ length: limits.pendingRequests }, (_, i) => `${i}`));
+    expect(() => side.receive(RequestFailure.encode({}))).toThrow(protocol);
+    expect(() => side.receive(ChannelSuccess.encode({ recipient: channel.id }))).toThrow(protocol);
+  });
+
+  it('of the peer: too many unanswered are refused', () => {
+    const limit = expect.objectContaining({ code: 'limit', by: 'peer' });
+    const side = new Side();
+    const channel = side.open();
+    const request = ChannelRequest.encode({ recipient: channel.id, request: 'x', wantReply: true, body: nothing });
+    for (let i = 0; i < limits.pendingRequests; i++) side.receive(ask(true), request);
+    expect(() => side.receive(ask(true))).toThrow(limit);
+    expect(() => side.receive(request)).toThrow(limit);
+    channel.reply(true);
+    expect(side.numbers()).toEqual([99]);
+    expect(() => new Side().open().reply(true)).toThrow(expect.objectContaining({ code: 'usage' }));
+  });
+});
+
+describe('output', () => {
+  it('is shared fairly, and control goes first', () => {
+    const side = new Side();
+    const channels = [side.open(), side.open(), side.open()];
+    for (const channel of channels) channel.write(new Uint8Array(300));
+    side.mux.globalRequest('x', false, nothing);
+    const sent = side.sent();
+    expect(sent[0]![0]).toBe(80);
+    expect(sent.slice(1, 4).map((payload) => payload.length)).toEqual([109, 109, 109]);
+    expect(sent).toHaveLength(10);
+  });
+
+  it('nothing is left of a connection that is lost, and each channel hears it once', () => {
+    const side = new Side();
+    const open = side.open();
+    const opening = side.opening();
+    open.write(new Uint8Array(10));
+    side.mux.globalRequest('x', true, nothing);
+    side.mux.lost();
+    side.mux.lost();
+    expect(side.numbers()).toEqual([]);
+    expect(side.mux.queued).toBe(0);
+    expect(side.signals(open)).toEqual(['open', 'closed']);
+    expect(side.signals(opening)).toEqual(['closed']);
+    expect(open.buffered).toBe(0);
+    open.close();
+    open.eof();
+    expect(side.numbers()).toEqual([]);
+  });
+
+  it('what was written before the peer closed is dropped, what was received stays readable', () => {
+    const side = new Side();
+    const channel = side.open();
+    side.receive(ChannelData.encode({ recipient: channel.id, data: Uint8Array.of(1, 2, 3) }));
+    channel.write(new Uint8Array(10));
+    side.receive(ChannelClose.encode({ recipient: channel.id }));
+    expect(side.numbers()).toEqual([97]);
+    expect(channel.state).toBe('closed');
+    expect(channel.read()).toEqual(Uint8Array.of(1, 2, 3));
+    expect(side.numbers()).toEqual([]);
+  });
+});
