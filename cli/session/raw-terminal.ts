@@ -76,11 +76,10 @@ export function parseStty(text: string): { readonly modes: TerminalModes; readon
     const name = word.replace(/^-/, '');
     if (FLAGS.has(name)) modes[name.toUpperCase() as TerminalMode] = word === name ? 1 : 0;
   }
-  // Some print the size of a character only in the form that holds.
-  if (modes.CS8 !== undefined || modes.CS7 !== undefined) {
-    modes.CS7 ??= 0;
-    modes.CS8 ??= 0;
-  }
+  // The two are bits that overlap (CS8 contains CS7), and servers set them one after the other.
+  const sevenBits = modes.CS7 === 1;
+  delete modes.CS7;
+  if (modes.CS8 !== undefined || sevenBits) Object.assign(modes, { CS8: sevenBits ? 0 : 1, CS7: 1 });
   const rows = /\brows (\d+)|(\d+) rows/.exec(rest);
   const columns = /\bcolumns (\d+)|(\d+) columns/.exec(rest);
   const size =
