@@ -20,6 +20,7 @@ export const optionGroups = [
   'Connection',
   'Session',
   'Forwarding',
+  'Copying files',
   'Interactive mode',
   'Files and information',
 ] as const;
@@ -43,6 +44,7 @@ export type ArgumentKind =
   | 'count' // a whole number, zero allowed
   | 'seconds' // a number of seconds, or ssh's 1h30m
   | 'threshold' // N or P%
+  | 'size' // bytes: 512K, 10M
   | 'port'
   | 'path';
 

@@ -126,6 +126,11 @@ async function connectAndRun(intent: SshIntent | ClusterIntent, io: Io): Promise
       process.stdout.write(list(intent));
       return 0;
     }
+    case 'upload':
+    case 'download': {
+      const { transfer } = await import('./commands/transfer.ts');
+      return transfer(intent, context);
+    }
     default:
       throw new SshError('unsupported', `bssh ${intent.subcommand} is not available yet`, {
         detail: { exit: ExitCode.ssh },

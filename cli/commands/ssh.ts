@@ -255,7 +255,7 @@ class OneHost {
       case 'command':
         return this.#connection.exec(remote.command, options);
       case 'subsystem':
-        return this.#connection.subsystem(remote.name, { ...options, stderr: () => undefined });
+        return this.#connection.subsystem(remote.name, options);
       default:
         return this.#connection.shell(options);
     }

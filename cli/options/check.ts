@@ -7,7 +7,7 @@
 import yargs, { type Argv, type Options } from 'yargs';
 import { type OptionRow, options, subcommands } from '../options.ts';
 import { nearest, usageError } from './usage.ts';
-import { parseCount, parseSeconds, parseThreshold } from './values.ts';
+import { parseCount, parseSeconds, parseSize, parseThreshold } from './values.ts';
 
 export type CheckedValue = string | number | boolean | readonly string[] | object | undefined;
 export type Checked = Readonly<Record<string, CheckedValue>>;
@@ -38,12 +38,13 @@ const converters = {
   count: [parseCount, 'a whole number'],
   seconds: [parseSeconds, 'a number of seconds, or a time such as 1m30s'],
   threshold: [parseThreshold, 'a number or a percentage'],
+  size: [parseSize, 'a number of bytes such as 512K or 10M'],
 } as const;
 
 const converter = (row: OptionRow): ((value: string) => CheckedValue) | undefined => {
   const { kind } = row;
-  if (kind !== 'count' && kind !== 'seconds' && kind !== 'threshold') return undefined;
-  const [convert, what] = converters[kind];
+  if (kind === undefined || !(kind in converters)) return undefined;
+  const [convert, what] = converters[kind as keyof typeof converters];
   return (text) => {
     const converted = convert(text);
     if (converted === undefined) throw usageError('cluster', `--${row.id} is ${what}, not '${text}'`);

@@ -145,15 +145,6 @@ const running: readonly OptionRow[] = [
     help: 'Print the plan, connect to nothing',
     ready: true,
   },
-  {
-    id: 'recursive',
-    cluster: 'r',
-    clusterOnly: true,
-    subcommands: ['upload', 'download'],
-    group: 'Running',
-    help: 'Copy directories with all they hold',
-    ready: true,
-  },
 ];
 
 const output: readonly OptionRow[] = [
@@ -244,6 +235,78 @@ const authentication: readonly OptionRow[] = [
   },
 ];
 
+const both = ['upload', 'download'];
+
+const copying: readonly OptionRow[] = [
+  {
+    id: 'recursive',
+    cluster: 'r',
+    clusterOnly: true,
+    subcommands: both,
+    group: 'Copying files',
+    help: 'Copy directories with all they hold',
+    ready: true,
+  },
+  {
+    id: 'preserve',
+    clusterOnly: true,
+    subcommands: both,
+    group: 'Copying files',
+    help: 'Keep permissions and times',
+    ready: true,
+  },
+  {
+    id: 'resume',
+    clusterOnly: true,
+    subcommands: both,
+    group: 'Copying files',
+    help: 'Keep what came of a file, and go on from there next time',
+    ready: true,
+  },
+  {
+    id: 'follow',
+    clusterOnly: true,
+    subcommands: both,
+    group: 'Copying files',
+    help: 'Copy what links in directories lead to; they are left out else',
+    ready: true,
+  },
+  {
+    id: 'bandwidth',
+    argument: 'BYTES',
+    kind: 'size',
+    clusterOnly: true,
+    subcommands: both,
+    group: 'Copying files',
+    help: 'Bytes a second at most, over all hosts together: 512K, 10M',
+    ready: true,
+  },
+  {
+    id: 'sync',
+    clusterOnly: true,
+    subcommands: both,
+    group: 'Copying files',
+    help: 'Make a directory like another: copy only what differs',
+    ready: true,
+  },
+  {
+    id: 'checksum',
+    clusterOnly: true,
+    subcommands: both,
+    group: 'Copying files',
+    help: 'With --sync: compare contents, not times',
+    ready: true,
+  },
+  {
+    id: 'delete',
+    clusterOnly: true,
+    subcommands: both,
+    group: 'Copying files',
+    help: 'With --sync: delete what the source does not have',
+    ready: true,
+  },
+];
+
 const interactive: readonly OptionRow[] = [
   {
     id: 'single-node',
@@ -291,4 +354,11 @@ const interactive: readonly OptionRow[] = [
   },
 ];
 
-export const clusterRows: readonly OptionRow[] = [...hosts, ...running, ...output, ...authentication, ...interactive];
+export const clusterRows: readonly OptionRow[] = [
+  ...hosts,
+  ...running,
+  ...output,
+  ...authentication,
+  ...copying,
+  ...interactive,
+];

@@ -7,6 +7,19 @@ import type { Threshold } from './values.ts';
 export type OutputMode = 'stream' | 'group' | 'gather' | 'json' | 'json-result' | 'quiet';
 export type ExitRule = 'worst' | 'main' | 'first' | 'max' | 'any' | 'all';
 
+/** Of `upload` and `download`. */
+export interface FileOptions {
+  readonly recursive: boolean;
+  readonly preserve: boolean;
+  readonly resume: boolean;
+  readonly follow: boolean;
+  /** Bytes a second over all hosts. */
+  readonly bandwidth: number | undefined;
+  readonly sync: boolean;
+  readonly checksum: boolean;
+  readonly delete: boolean;
+}
+
 export interface RunOptions {
   /** As flagged; the effective ones are the selection's, which knows the configuration. */
   readonly parallel: number | undefined;
@@ -19,7 +32,7 @@ export interface RunOptions {
   readonly stdin: boolean;
   readonly exit: ExitRule;
   readonly dryRun: boolean;
-  readonly recursive: boolean;
+  readonly files: FileOptions;
   readonly output: OutputMode;
   readonly outputDir: string | undefined;
   readonly color: 'auto' | 'always' | 'never';
@@ -57,7 +70,16 @@ export const runOptions = (values: Checked, invocation: Invocation): RunOptions 
     exit: (text('exit') ?? 'worst') as ExitRule,
     // -G prints the settings and stops
     dryRun: flag('dry-run') || invocation.dump,
-    recursive: flag('recursive'),
+    files: {
+      recursive: flag('recursive'),
+      preserve: flag('preserve'),
+      resume: flag('resume'),
+      follow: flag('follow'),
+      bandwidth: number('bandwidth'),
+      sync: flag('sync'),
+      checksum: flag('checksum'),
+      delete: flag('delete'),
+    },
     output: outputMode(values),
     outputDir: text('output-dir'),
     color: (text('color') ?? 'auto') as RunOptions['color'],

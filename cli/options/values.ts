@@ -24,6 +24,15 @@ export const parseSeconds = (text: string): number | undefined => {
   return total <= largestCount ? total : undefined;
 };
 
+const unitBytes: Readonly<Record<string, number>> = { '': 1, k: 1024, m: 1024 ** 2, g: 1024 ** 3 };
+
+/** `4096`, `512K`, `1.5M`; more than nothing. */
+export const parseSize = (text: string): number | undefined => {
+  const [, digits, unit = ''] = /^(\d+(?:\.\d+)?)\s*([kmg]?)(?:i?b)?$/i.exec(text.trim()) ?? [];
+  const size = Math.floor(Number(digits) * (unitBytes[unit.toLowerCase()] as number));
+  return size > 0 && Number.isSafeInteger(size) ? size : undefined;
+};
+
 export type Threshold = { readonly count: number } | { readonly percent: number };
 
 export const parseThreshold = (text: string): Threshold | undefined => {

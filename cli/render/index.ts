@@ -10,16 +10,18 @@ import { type ColorChoice, neutralise, wantsColor } from '../terminal.ts';
 import { FilesRenderer } from './files.ts';
 import { GatherRenderer } from './gather.ts';
 import { type CollectOptions, GroupRenderer } from './group.ts';
-import { JsonEvents, type JsonOptions, JsonResults } from './json.ts';
+import { JsonEvents, type JsonOptions, JsonResults, type Note } from './json.ts';
 import { Output, samePlace } from './output.ts';
 import { combine, type Renderer, type RenderHost } from './renderer.ts';
 import { SpillStore } from './spill.ts';
-import { StatusLine } from './status.ts';
+import { type Progress, StatusLine } from './status.ts';
 import { type Look, StreamRenderer } from './stream.ts';
 import { SummaryRenderer } from './summary.ts';
 
+export { fileNames } from './files.ts';
 export type { Renderer, RenderHost } from './renderer.ts';
 export { classLabel } from './renderer.ts';
+export type { Progress } from './status.ts';
 
 /** `none` shows no remote output: files alone. */
 export type OutputMode = 'stream' | 'group' | 'gather' | 'json' | 'json-result' | 'none';
@@ -49,11 +51,15 @@ export interface RenderOptions {
   readonly onClosed?: (() => void) | undefined;
   /** Memory for waiting output. */
   readonly spillBudget?: number | undefined;
+  /** For the status line. */
+  readonly progress?: Progress | undefined;
 }
 
 export interface Rendering extends Renderer {
   /** A message of ours on stderr, whole lines, in order with everything else. */
   message(text: string): void;
+  /** An event of the command's own about a host; only `json` shows it. */
+  note(host: number, fields: Note): void;
 }
 
 export function createRenderer(options: RenderOptions): Rendering {
@@ -63,7 +69,13 @@ export function createRenderer(options: RenderOptions): Rendering {
   const store = new SpillStore(options.spillBudget);
   const watched = stdout.isTTY === true && stderr.isTTY === true && !options.quiet && !isJson;
   const status = watched
-    ? new StatusLine({ hosts, write: (text) => void stderr.write(text), columns: () => stderr.columns ?? 80, clock })
+    ? new StatusLine({
+        hosts,
+        write: (text) => void stderr.write(text),
+        columns: () => stderr.columns ?? 80,
+        clock,
+        progress: options.progress,
+      })
     : undefined;
   const aside = { onClosed: options.onClosed, before: () => status?.hide(), after: () => status?.drawSoon() };
   const out = new Output(stdout, aside);
@@ -93,6 +105,9 @@ export function createRenderer(options: RenderOptions): Rendering {
       }
     },
     message: (text) => err.writeText(neutralise(text)),
+    note(host, fields) {
+      if (view instanceof JsonEvents) view.note(host, fields);
+    },
   };
 }
 

@@ -80,6 +80,12 @@ function* field(textName: string, base64Name: string, buffer: SpillBuffer): Gene
   yield Buffer.from('"');
 }
 
+/** An event of a command's own. */
+export interface Note {
+  readonly type: string;
+  readonly [field: string]: unknown;
+}
+
 export class JsonEvents implements Renderer {
   private readonly options: JsonOptions;
   private readonly lines = new Map<number, Record<OutputStream, Lines>>();
@@ -126,6 +132,11 @@ export class JsonEvents implements Renderer {
 
   end(outcome: FleetOutcome): void {
     this.say({ type: 'summary', ...summaryOf(outcome) });
+  }
+
+  /** What a command has to say of a host beside the common events. */
+  note(host: number, { type, ...fields }: Note): void {
+    this.say({ type, host: this.options.hosts[host]!.name, ...fields });
   }
 
   private say(fields: object): void {

@@ -22,6 +22,14 @@ export interface StatusOptions {
   readonly write: (text: string) => void;
   readonly columns: () => number;
   readonly clock: FleetClock;
+  readonly progress?: Progress | undefined;
+}
+
+/** What a run that knows its amount of work says beside the counts. */
+export interface Progress {
+  /** Of one host, in place of its seconds; undefined while there is nothing to say. */
+  host(index: number): string | undefined;
+  total(): string | undefined;
 }
 
 export class StatusLine implements Renderer {
@@ -79,15 +87,17 @@ export class StatusLine implements Renderer {
 
   /** The text of the line, whatever its length. */
   text(): string {
-    const { hosts, clock } = this.options;
+    const { hosts, clock, progress } = this.options;
     const pending = hosts.length - this.ended - this.running.size;
     const counts = `${this.ok} done, ${this.running.size} running, ${pending} pending, ${this.failed} failed`;
     const slowest: string[] = [];
     for (const [host, since] of this.running) {
       if (slowest.length === SLOWEST) break;
-      slowest.push(`${hosts[host]!.name} ${Math.floor((clock.now() - since) / 1000)}s`);
+      const work = progress?.host(host) ?? `${Math.floor((clock.now() - since) / 1000)}s`;
+      slowest.push(`${hosts[host]!.name} ${work}`);
     }
-    return neutraliseLine(slowest.length > 0 ? `${counts} | ${slowest.join(', ')}` : counts);
+    const parts = [counts, progress?.total() ?? '', slowest.join(', ')].filter((part) => part !== '');
+    return neutraliseLine(parts.join(' | '));
   }
 
   private arm(ms: number): void {

@@ -1,0 +1,214 @@
+/**
+ * `upload` and `download`: files and directories to and from one host or many, over SFTP. With several hosts, files of a
+ * host come as `HOST_name` and its directories under `HOST/`, so that no host writes over another's.
+ */
+
+import { stat } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import {
+  type HostContext,
+  hasWildcard,
+  type Lanes,
+  openLanes,
+  RateLimit,
+  SharedFiles,
+  SshError,
+  type SyncOptions,
+  type TaskOutcome,
+} from '../../client/index.ts';
+import type { RunContext } from '../context.ts';
+import { type Connect, type FleetEntry, type FleetJob, fleetEntries, runFleetJob } from '../fleet-run.ts';
+import type { ClusterIntent } from '../grammar.ts';
+import type { FileOptions } from '../options/run.ts';
+import { usageError } from '../options/usage.ts';
+import { fileNames, type Rendering } from '../render/index.ts';
+import { neutraliseLine } from '../terminal.ts';
+import { countText, rateText, sizeText, timeText } from '../transfer/amounts.ts';
+import { type DownloadJob, downloadAll } from '../transfer/download.ts';
+import { Meter } from '../transfer/meter.ts';
+import { Report } from '../transfer/report.ts';
+import { findSources, type Source } from '../transfer/sources.ts';
+import { uploadAll } from '../transfer/upload.ts';
+
+/** How often a silent server is looked at (milliseconds). */
+const LOOK_MS = 500;
+
+/** What is to be done on each host, and what a dry run says of it. */
+interface Work {
+  readonly each: number | undefined;
+  run(entry: number, lanes: Lanes, report: Report, signal: AbortSignal): Promise<void>;
+  plan(entry: number): readonly (readonly [from: string, to: string])[];
+  end(): Promise<void>;
+}
+
+export async function transfer(intent: ClusterIntent, context: RunContext): Promise<number> {
+  const { files, dryRun } = intent.run;
+  checkSync(files, intent.words);
+  const entries = fleetEntries(intent, context, undefined);
+  const work =
+    intent.subcommand === 'upload' ? await uploads(intent, context) : await downloads(intent, context, entries);
+  try {
+    // Only the hosts can tell what differs there.
+    if (dryRun && !files.sync) {
+      process.stdout.write(planText(intent, entries, work));
+      return 0;
+    }
+    return await runFleetJob(intent, context, entries, (rendering) => transferJob(intent, entries, work, rendering));
+  } finally {
+    await work.end();
+  }
+}
+
+function checkSync(files: FileOptions, words: readonly string[]): void {
+  if (!files.sync && files.delete) throw usageError('cluster', '--delete goes with --sync');
+  if (!files.sync && files.checksum) throw usageError('cluster', '--checksum goes with --sync');
+  if (files.sync && words.length !== 2) throw usageError('cluster', '--sync makes one directory like one other');
+}
+
+const syncOf = (files: FileOptions, dryRun: boolean): SyncOptions | undefined =>
+  files.sync ? { compare: files.checksum ? 'content' : 'time', delete: files.delete, dryRun } : undefined;
+
+const treeOptions = ({ files, dryRun }: ClusterIntent['run']) => ({
+  links: files.follow ? ('follow' as const) : ('skip' as const),
+  preserve: files.preserve,
+  resume: files.resume,
+  sync: syncOf(files, dryRun),
+  rate: files.bandwidth === undefined ? undefined : new RateLimit(files.bandwidth),
+});
+
+async function uploads(intent: ClusterIntent, { cwd }: RunContext): Promise<Work> {
+  const { files: flags } = intent.run;
+  const words = intent.words.slice(0, -1);
+  const destination = intent.words.at(-1)!;
+  const recursive = flags.recursive || flags.sync;
+  const sources = await findSources(words, { cwd, recursive, follow: flags.follow });
+  if (flags.sync && sources[0]!.kind !== 'directory') throw usageError('cluster', `${words[0]} is no directory`);
+  const sum = (of: (source: Source) => number): number => sources.reduce((total, source) => total + of(source), 0);
+  const files = new SharedFiles(sum((source) => source.files));
+  const job = { sources, destination, files, options: treeOptions(intent.run) };
+  const into = sources.length > 1 || destination.endsWith('/');
+  return {
+    each: flags.sync ? undefined : sum((source) => source.bytes),
+    run: (_, lanes, report, signal) => uploadAll(job, lanes, report, signal),
+    plan: () => sources.map(({ path, name }) => [path, into ? join(destination, name) : destination] as const),
+    end: () => files.close(),
+  };
+}
+
+async function downloads(intent: ClusterIntent, { cwd }: RunContext, entries: readonly FleetEntry[]): Promise<Work> {
+  const { files: flags } = intent.run;
+  const words = intent.words.slice(0, -1);
+  const typed = intent.words.at(-1)!;
+  const destination = resolve(cwd, typed);
+  const there = await stat(destination).catch(() => undefined);
+  const many = entries.length > 1;
+  const several = many || words.length > 1 || words.some(hasWildcard) || /\/$/.test(typed);
+  if (several && there && !there.isDirectory()) throw usageError('cluster', `${typed} is no directory`);
+  const job: DownloadJob = {
+    words,
+    destination,
+    intoDirectory: several || there?.isDirectory() === true,
+    recursive: flags.recursive || flags.sync,
+    options: treeOptions(intent.run),
+  };
+  const names = fileNames(
+    entries.map(({ name, plan }) => ({ name, host: plan.host, user: plan.user, port: plan.port })),
+  );
+  const prefix = (entry: number): string | undefined => (many ? names[entry] : undefined);
+  const target = (entry: number, word: string): string => {
+    if (!job.intoDirectory || flags.sync) return join(destination, prefix(entry) ?? '');
+    const base = word.replace(/\/+$/, '').split('/').at(-1)!;
+    return join(destination, many ? (flags.recursive ? join(names[entry]!, base) : `${names[entry]}_${base}`) : base);
+  };
+  return {
+    each: undefined,
+    run: (entry, lanes, report, signal) => downloadAll(job, prefix(entry), lanes, report, signal),
+    plan: (entry) => words.map((word) => [word, target(entry, word)] as const),
+    end: async () => {},
+  };
+}
+
+function planText(intent: ClusterIntent, entries: readonly FleetEntry[], work: Work): string {
+  const json = intent.run.output === 'json' || intent.run.output === 'json-result';
+  const lines = entries.flatMap(({ name, plan }, entry) =>
+    work.plan(entry).map(([from, to]) => {
+      const { hostName, port, user } = plan;
+      const row = { version: 1, host: name, hostName, port, user, action: intent.subcommand, from, to };
+      return json ? JSON.stringify(row) : neutraliseLine(`${name}: ${intent.subcommand} ${from} -> ${to}`);
+    }),
+  );
+  return lines.map((line) => `${line}\n`).join('');
+}
+
+function transferJob(
+  intent: ClusterIntent,
+  entries: readonly FleetEntry[],
+  work: Work,
+  rendering: () => Rendering,
+): FleetJob {
+  const { run, invocation } = intent;
+  const meter = new Meter(entries.length, work.each);
+  const startedAt = performance.now();
+  const events = run.output === 'json' ? rendering : undefined;
+  const dryRun = run.dryRun && run.files.sync;
+  const options = { events, meter, dryRun, verbose: dryRun || invocation.verbosity > 0 };
+  const indexOf = new Map(entries.map((entry, index) => [entry, index]));
+  let files = 0;
+  return {
+    label: [intent.subcommand, ...intent.words].join(' '),
+    // Without a limit of its own a transfer may take as long as it moves.
+    timeout: () => (run.timeout ?? 0) * 1000,
+    progress: meter,
+    async task(entry, host, connect): Promise<TaskOutcome> {
+      const report = new Report(host, options);
+      try {
+        await onHost(entry, host, connect, run.timeout, (lanes, signal) =>
+          report.attempt(intent.words.at(-1)!, () => work.run(indexOf.get(entry)!, lanes, report, signal)),
+        );
+      } finally {
+        files += report.files;
+      }
+      return { exitStatus: report.failures > 0 ? 1 : 0 };
+    },
+    conclude(shown) {
+      if (run.output === 'quiet' || events || run.output === 'json-result' || dryRun) return;
+      const seconds = (performance.now() - startedAt) / 1000;
+      const rate = meter.moved > 0 ? ` (${rateText(meter.moved / seconds)})` : '';
+      shown.message(`${countText(files, 'file')}, ${sizeText(meter.moved)} in ${timeText(seconds)}${rate}\n`);
+    },
+  };
+}
+
+/** Connects, opens SFTP, and gives up on a server that owes an answer for too long. */
+async function onHost(
+  { selected }: FleetEntry,
+  host: HostContext,
+  connect: Connect,
+  flagged: number | undefined,
+  work: (lanes: Lanes, signal: AbortSignal) => Promise<void>,
+): Promise<void> {
+  const { connection } = await connect();
+  const silent = new AbortController();
+  const signal = AbortSignal.any([host.signal, silent.signal]);
+  let timer: NodeJS.Timeout | undefined;
+  try {
+    host.phase('command');
+    const lanes = await openLanes(connection, { signal: host.signal });
+    const limit = flagged === undefined ? selected.timeout * 1000 : 0;
+    if (limit > 0) {
+      timer = setInterval(() => {
+        const since = lanes.quietSince;
+        if (since === undefined || performance.now() - since < limit) return;
+        silent.abort(
+          new SshError('timeout', 'the server gave no answer', { detail: { what: 'command', after: limit } }),
+        );
+      }, LOOK_MS);
+    }
+    await work(lanes, signal);
+  } catch (error) {
+    throw silent.signal.aborted ? silent.signal.reason : error;
+  } finally {
+    clearInterval(timer);
+    void connection.close();
+  }
+}

@@ -1,0 +1,157 @@
+/**
+ * What every command on many hosts has in common: the plans, the connection of one host, and the run with its renderer,
+ * its interrupts and its end. What is done on a host is the command's.
+ */
+
+import {
+  type FleetOutcome,
+  type HostContext,
+  type HostPlan,
+  type JumpPool,
+  type Opened,
+  openHost,
+  runOnHosts,
+  SshError,
+  systemClock,
+  type TaskOutcome,
+} from '../client/index.ts';
+import { jumpPool, openContext, planLevel, type RunContext, showBanner } from './context.ts';
+import { fleetExitCode } from './exit.ts';
+import type { ClusterIntent } from './grammar.ts';
+import type { SelectedHost } from './hosts/select.ts';
+import type { RunOptions } from './options/run.ts';
+import { planMany } from './plan.ts';
+import { createRenderer, type OutputMode, type Progress, type Rendering } from './render/index.ts';
+import { Interrupts } from './signals.ts';
+
+export interface FleetEntry {
+  readonly name: string;
+  readonly gateway: string | undefined;
+  readonly selected: SelectedHost;
+  readonly plan: HostPlan;
+}
+
+/** A plan for each host of the selection, which must not be empty; the log has the level they ask for. */
+export function fleetEntries(intent: ClusterIntent, context: RunContext, command: string | undefined): FleetEntry[] {
+  const entries = intent.selection!.hosts.map((selected): FleetEntry => {
+    const plan = planMany(selected, intent.invocation, command, context.resolve);
+    const gateway =
+      plan.proxyJump.length === 0
+        ? undefined
+        : plan.proxyJump.map((hop) => `${hop.user ?? ''}@${hop.host}:${hop.port ?? ''}`).join(',');
+    return { name: selected.name, gateway, selected, plan };
+  });
+  const first = entries[0];
+  if (first !== undefined && context.log.level === 'info') context.log.level = planLevel(first.plan);
+  if (first === undefined && !intent.run.dryRun)
+    throw new SshError('usage', 'no host is left to run on', { detail: { grammar: 'cluster', exit: 2 } });
+  return entries;
+}
+
+export type Connect = () => Promise<Opened>;
+
+export interface FleetJob {
+  /** What the files of --output-dir say was run. */
+  readonly label: string;
+  /** Milliseconds; 0 is no limit. */
+  readonly timeout: (entry: FleetEntry) => number;
+  readonly progress?: Progress | undefined;
+  task(entry: FleetEntry, host: HostContext, connect: Connect): Promise<TaskOutcome>;
+  /** Before the summary. */
+  conclude?(rendering: Rendering): void;
+  /** Instead of the exit rules of commands. */
+  exitCode?(outcome: FleetOutcome): number;
+}
+
+const modeOf = ({ output, outputDir }: RunOptions): OutputMode | undefined => {
+  if (output === 'quiet') return outputDir === undefined ? 'stream' : 'none';
+  return outputDir !== undefined && output === 'stream' ? undefined : output;
+};
+
+/** Runs the job on every host; gives the exit code. `begin` sees the renderer first. */
+export async function runFleetJob(
+  intent: ClusterIntent,
+  context: RunContext,
+  entries: readonly FleetEntry[],
+  begin: (rendering: () => Rendering) => FleetJob,
+): Promise<number> {
+  const { run, selection } = intent;
+  const closed = new AbortController();
+  const job = begin(() => rendering);
+  const rendering = createRenderer({
+    hosts: entries.map(({ name, plan }) => ({ name, host: plan.hostName, user: plan.user, port: plan.port })),
+    mode: modeOf(run),
+    outputDir: run.outputDir,
+    command: job.label,
+    quiet: run.output === 'quiet' || context.log.level === 'quiet',
+    prefix: run.prefix,
+    color: run.color,
+    stdout: process.stdout,
+    stderr: process.stderr,
+    env: context.env,
+    clock: systemClock,
+    now: Date.now,
+    onClosed: () => closed.abort(),
+    progress: job.progress,
+  });
+  if (intent.invocation.logFile === undefined) context.log.redirect((text) => rendering.message(text));
+  const interrupts = new Interrupts({
+    stages: 2,
+    onStage: (stage) =>
+      rendering.message(
+        stage === 'stop'
+          ? 'Interrupted: no further hosts are started; once more ends what runs.\n'
+          : 'Ending what runs ...\n',
+      ),
+  });
+  const pool = jumpPool(context, 'many');
+  try {
+    const outcome = await runOnHosts(
+      entries,
+      (entry, host) => job.task(entry, host, () => connection(entry, host, context, pool)),
+      (event) => rendering.event(event),
+      {
+        parallel: selection!.parallel,
+        ...(run.handshakes !== undefined && { handshakeLimit: run.handshakes }),
+        commandTimeout: (index) => job.timeout(entries[index]!),
+        failFast: run.failFast,
+        ...(run.maxFailures !== undefined && {
+          maxFailures: 'count' in run.maxFailures ? run.maxFailures.count : run.maxFailures,
+        }),
+        retries: run.retries,
+        stop: interrupts.stop,
+        signal: AbortSignal.any([interrupts.abort, closed.signal]),
+      },
+    );
+    job.conclude?.(rendering);
+    await rendering.end(outcome);
+    if (job.exitCode !== undefined) return job.exitCode(outcome);
+    const main = entries.findIndex(({ name }) => name === selection!.main);
+    return fleetExitCode({
+      results: outcome.results,
+      policy: run.exit,
+      ...(main >= 0 && { main }),
+      interrupted: interrupts.code,
+      brokenPipe: closed.signal.aborted,
+    });
+  } finally {
+    interrupts.dispose();
+    await pool.close();
+  }
+}
+
+function connection(entry: FleetEntry, host: HostContext, context: RunContext, pool: JumpPool): Promise<Opened> {
+  const isTerminal = process.stderr.isTTY === true;
+  return openHost(
+    entry.plan,
+    openContext(context, {
+      signal: host.signal,
+      jump: pool.jump,
+      handshake: () => host.handshake(),
+      onPhase: (phase) => host.phase(phase),
+      onBanner: (message) => showBanner(message, context.log, isTerminal),
+      warn: (text) => context.log.info(`${entry.name}: ${text}`),
+      log: (level, text) => context.log.debug(level, () => `${entry.name}: ${text}`),
+    }),
+  );
+}

@@ -1,0 +1,99 @@
+/** The local side of an upload: which files and directories there are to send, before any host is asked. */
+
+import { lstat, opendir, stat } from 'node:fs/promises';
+import { basename, join, resolve } from 'node:path';
+import { type GlobEntry, glob, hasWildcard } from '../../client/index.ts';
+import { usageError } from '../options/usage.ts';
+
+export interface Source {
+  readonly path: string;
+  readonly kind: 'file' | 'directory';
+  /** What it is called in the directory it goes to; '' when its content goes there itself. */
+  readonly name: string;
+  readonly bytes: number;
+  readonly files: number;
+}
+
+export interface SourceOptions {
+  readonly cwd: string;
+  readonly recursive: boolean;
+  readonly follow: boolean;
+}
+
+export async function findSources(words: readonly string[], options: SourceOptions): Promise<Source[]> {
+  const sources: Source[] = [];
+  for (const word of words) {
+    for (const path of await expand(word, options.cwd)) sources.push(await look(path, options));
+  }
+  const names = new Map<string, string>();
+  for (const { name, path } of sources) {
+    const other = names.get(name);
+    if (name !== '' && other !== undefined) {
+      throw usageError('cluster', `${other} and ${path} would both become ${name}`);
+    }
+    names.set(name, path);
+  }
+  return sources;
+}
+
+/** A name that is there is itself, whatever characters it has. */
+async function expand(word: string, cwd: string): Promise<readonly string[]> {
+  if (word === '') throw usageError('cluster', 'a source without a name');
+  if (!hasWildcard(word) || (await exists(resolve(cwd, word)))) return [word];
+  const found = await glob(word, (directory) => list(resolve(cwd, directory)));
+  if (found.length === 0) throw usageError('cluster', `${word}: no file matches`);
+  return found;
+}
+
+const exists = (path: string): Promise<boolean> =>
+  lstat(path).then(
+    () => true,
+    () => false,
+  );
+
+async function* list(directory: string): AsyncGenerator<GlobEntry> {
+  try {
+    for await (const entry of await opendir(directory)) {
+      const isDirectory = entry.isSymbolicLink()
+        ? (await stat(join(directory, entry.name)).catch(() => undefined))?.isDirectory() === true
+        : entry.isDirectory();
+      yield { name: entry.name, isDirectory };
+    }
+  } catch {
+    // What cannot be read matches nothing, as in a shell.
+  }
+}
+
+async function look(word: string, { cwd, recursive, follow }: SourceOptions): Promise<Source> {
+  const path = resolve(cwd, word);
+  const found = await stat(path).catch((error: NodeJS.ErrnoException) => {
+    throw usageError('cluster', `${word}: ${error.code === 'ENOENT' ? 'no such file or directory' : error.message}`);
+  });
+  if (found.isFile()) return { path, kind: 'file', name: basename(path), bytes: found.size, files: 1 };
+  if (!found.isDirectory()) throw usageError('cluster', `${word} is no regular file`);
+  if (!recursive) throw usageError('cluster', `${word} is a directory (-r copies it)`);
+  const name = /(^|\/)\.{1,2}\/*$/.test(word) || path === '/' ? '' : basename(path);
+  return { path, kind: 'directory', name, ...(await measure(path, follow)) };
+}
+
+/** For the progress only: what cannot be read counts nothing and is told when its turn comes. */
+async function measure(root: string, follow: boolean): Promise<{ bytes: number; files: number }> {
+  let bytes = 0;
+  let files = 0;
+  const pending = [root];
+  // Links to above make a tree without an end; the copy itself will say so.
+  for (let next = pending.pop(); next !== undefined && files < 1_000_000; next = pending.pop()) {
+    try {
+      for await (const { name } of await opendir(next)) {
+        const path = join(next, name);
+        const found = await (follow ? stat(path) : lstat(path)).catch(() => undefined);
+        if (found?.isDirectory()) pending.push(path);
+        else if (found?.isFile()) {
+          bytes += found.size;
+          files++;
+        }
+      }
+    } catch {}
+  }
+  return { bytes, files };
+}
