@@ -17,6 +17,7 @@ export class SftpLink {
   #blocked = false;
   #armed = false;
   #ended: SshError | undefined;
+  #quietSince = 0;
   #started: ((error?: SshError) => void) | undefined;
 
   constructor(transport: SftpTransport, options: SftpClientOptions) {
@@ -44,11 +45,17 @@ export class SftpLink {
     });
   }
 
+  /** Since when an answer is due that does not come; undefined while none is. In milliseconds of `performance.now`. */
+  get quietSince(): number | undefined {
+    return this.#waiting.size > 0 ? this.#quietSince : undefined;
+  }
+
   /**
    * Hears the answer to `id` exactly once, be it that the session ended. File data is only there during the call unless
    * the read brought its own buffer.
    */
   ask(id: number, hear: (answer: Answer) => void): void {
+    if (this.#waiting.size === 0) this.#quietSince = performance.now();
     this.#waiting.set(id, hear);
     this.#arm();
   }
@@ -71,6 +78,7 @@ export class SftpLink {
 
   #receive(bytes: Uint8Array): void {
     if (this.#ended) return;
+    this.#quietSince = performance.now();
     let broken: SshError | undefined;
     try {
       this.client.receive(bytes);

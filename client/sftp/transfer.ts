@@ -62,6 +62,7 @@ export class Lanes {
   readonly #open: (() => Promise<Sftp>) | undefined;
   readonly #count: number;
   #more: Promise<readonly Sftp[]> | undefined;
+  #opened: readonly Sftp[] = [];
 
   /** `open` starts one more session on the connection of `first`; `count` is how many there may be in all. */
   constructor(first: Sftp, open?: () => Promise<Sftp>, count = 4) {
@@ -76,6 +77,12 @@ export class Lanes {
     return this.#more;
   }
 
+  /** Since when the server owes an answer and sends nothing, in milliseconds of `performance.now`. */
+  get quietSince(): number | undefined {
+    const times = [this.first, ...this.#opened].map((sftp) => sftp.link.quietSince);
+    return times.reduce((a, b) => (a === undefined || (b !== undefined && b < a) ? b : a));
+  }
+
   /** Ends the sessions opened here; the first one belongs to whoever brought it. */
   async close(): Promise<void> {
     for (const sftp of (await this.#more) ?? []) sftp.close();
@@ -85,6 +92,8 @@ export class Lanes {
     const open = this.#open;
     if (!open) return [];
     const tries = Array.from({ length: this.#count - 1 }, async () => open());
-    return (await Promise.allSettled(tries)).flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []));
+    const settled = await Promise.allSettled(tries);
+    this.#opened = settled.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []));
+    return this.#opened;
   }
 }
