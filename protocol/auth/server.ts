@@ -135,8 +135,9 @@ export class ServerAuth {
 
   /** The key of the query would do. */
   keyOk(): void {
-    const request = this.#answered();
-    if (request.method !== 'publickey' || request.signed) throw new SshError('usage', 'no key was asked about');
+    const request = this.#request;
+    if (request?.method !== 'publickey' || request.signed) throw new SshError('usage', 'no key was asked about');
+    this.#answered();
     this.#port.send(UserauthPkOk.encode({ algorithm: request.algorithm, blob: request.blob }));
     this.#next();
   }
