@@ -10,7 +10,7 @@ import {
   type IncomingOpen,
   type Negotiated,
   OpenFailure,
-  type Session,
+  type SessionCore,
   type SessionEvent,
   SshError,
 } from '../protocol/index.ts';
@@ -36,7 +36,7 @@ interface Waiter {
 }
 
 export class Connection {
-  readonly session: Session;
+  readonly session: SessionCore;
   readonly driver: Driver;
   /** Settles when the connection is over, with what ended it; never rejects. */
   readonly closed: Promise<SshError | undefined>;
@@ -47,8 +47,10 @@ export class Connection {
   readonly #globalHandlers = new Map<string, GlobalHandler>();
   /** New keys are in place (a rekey). */
   onRekey: (algorithms: Negotiated) => void = () => {};
+  /** Asked first about each channel that the peer opens; true: it is answered elsewhere (a client that shares us has it). */
+  claimOpen: (open: IncomingOpen) => boolean = () => false;
 
-  constructor(session: Session, driver: Driver) {
+  constructor(session: SessionCore, driver: Driver) {
     this.session = session;
     this.driver = driver;
     this.closed = new Promise((resolve) => void (this.#settleClosed = resolve));
@@ -103,6 +105,7 @@ export class Connection {
   }
 
   #opened(open: IncomingOpen): void {
+    if (this.claimOpen(open)) return;
     const handler = this.#openHandlers.get(open.channelType);
     let answered = false;
     const refuse = (refusal: OpenRefusal | undefined): void => {
@@ -124,7 +127,7 @@ export class Connection {
     answer.then(refuse, (error: Error) => refuse({ reason: OpenFailure.connectFailed, text: error.message }));
   }
 
-  #io(channel: ReturnType<Session['mux']['open']>): ChannelIo {
+  #io(channel: ReturnType<SessionCore['mux']['open']>): ChannelIo {
     return new ChannelIo(channel, this.driver.wake, () => (this.isClosed ? this.#reason() : undefined));
   }
 

@@ -12,6 +12,7 @@ export { Channel, type ChannelOptions, type ChannelSignal, channelDefaults, STDE
 export { StreamlocalForward, TcpipForward, TcpipForwardReply } from './connection/globals.ts';
 export { type IncomingOpen, Mux, type MuxEvent } from './connection/mux.ts';
 export { DirectStreamlocal, DirectTcpip, ForwardedStreamlocal, ForwardedTcpip, X11Open } from './connection/opens.ts';
+export type { Relay, RelayPort } from './connection/relay.ts';
 export {
   Env,
   Exec,
@@ -26,6 +27,32 @@ export {
   WindowChange,
   X11Req,
 } from './connection/requests.ts';
+// The control socket of a shared connection.
+export {
+  Alive,
+  AliveCheck,
+  CloseForward,
+  ControlDenied,
+  ControlFailure,
+  ControlFramer,
+  ControlHello,
+  type ControlMessage,
+  ControlOk,
+  controlNumber,
+  controlRequestId,
+  controlVersion,
+  ForwardKind,
+  NewSession,
+  NewStdioForward,
+  OpenForward,
+  ProxyReply,
+  ProxyRequest,
+  RemotePort,
+  STREAMLOCAL_PORT,
+  StopListening,
+  Terminate,
+} from './control/messages.ts';
+export { ProxySession, proxiedHead, proxiedPayload } from './control/proxy-session.ts';
 // Crypto: what a provider on a platform's own crypto is made of.
 export { argon2 } from './crypto/argon2.ts';
 export { fromBigInt, toBigInt } from './crypto/bignum.ts';
@@ -100,9 +127,10 @@ export {
 } from './keys/sign.ts';
 export type { Certificate, PrivateKey, PublicKey, PublicMaterial, SecretMaterial } from './keys/types.ts';
 export { limits } from './limits.ts';
-export { OpenFailure } from './messages/connection.ts';
+export { OpenFailure, RequestFailure, RequestSuccess } from './messages/connection.ts';
 export type { DirectionAlgorithms, Negotiated, Role } from './negotiate.ts';
 export { Session, type SessionEvent, type SessionOptions } from './session.ts';
+export type { SessionCore } from './session-core.ts';
 export { type FileKind, fileKind, fileTypes, type SftpAttrs } from './sftp/attrs.ts';
 export { SftpClient, type SftpClientOptions, type SftpLimits } from './sftp/client.ts';
 export type {

@@ -78,4 +78,6 @@ export const limits = {
   certificateOptions: 256,
   /** A revocation list file; a million revoked serials fit in 8 MiB. */
   krlBytes: 64 * 1024 * 1024,
+  /** One packet on a control socket: OpenSSH takes 256 KiB; a proxied payload of that size has a little in front. */
+  controlPacket: 256 * 1024 + 64,
 } as const;

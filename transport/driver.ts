@@ -5,7 +5,7 @@
  * one tick share one turn and so one write.
  */
 
-import { type Session, type SessionEvent, SshError } from '../protocol/index.ts';
+import { type SessionCore, type SessionEvent, SshError } from '../protocol/index.ts';
 import type { ByteStream } from './byte-stream.ts';
 
 /** Bytes written in one turn before others get theirs. */
@@ -18,7 +18,7 @@ const LAST_WORDS = 2000;
 export const monotonicNow = (): number => performance.now();
 
 export class Driver {
-  readonly session: Session;
+  readonly session: SessionCore;
   readonly #stream: ByteStream;
   readonly #onEvent: (event: SessionEvent) => void;
   #timer: NodeJS.Timeout | undefined;
@@ -31,7 +31,7 @@ export class Driver {
   #ending = false;
   #lastWords: NodeJS.Timeout | undefined;
 
-  constructor(session: Session, stream: ByteStream, onEvent: (event: SessionEvent) => void) {
+  constructor(session: SessionCore, stream: ByteStream, onEvent: (event: SessionEvent) => void) {
     this.session = session;
     this.#stream = stream;
     this.#onEvent = onEvent;
@@ -57,6 +57,7 @@ export class Driver {
     this.#wakeQueued = true;
     queueMicrotask(() => {
       this.#wakeQueued = false;
+      this.session.tick(monotonicNow());
       this.#turn();
     });
   };

@@ -63,7 +63,17 @@ export const channelDefaults = {
 } as const;
 
 /** The way from a channel to its connection: control payloads, events, and "I have something to send". */
+/** Time, as far as windows have to do with it. */
+export interface Pace {
+  /** Milliseconds. */
+  now(): number;
+  /** The quickest answer seen so far in milliseconds; undefined before there was one. */
+  roundTrip(): number | undefined;
+}
+
 export interface ChannelPort {
+  /** Without it every window that a reader keeps up with may grow. */
+  readonly pace?: Pace | undefined;
   control(payload: Uint8Array): void;
   signal(channel: Channel, signal: ChannelSignal): void;
   gone(channel: Channel): void;
@@ -90,6 +100,7 @@ export class Channel {
   /** Taken by the reader and not credited yet. */
   #consumed = 0;
   #received = 0;
+  #grantedAt = 0;
   #unread = 0;
   readonly #in: readonly [Inlet, Inlet] = [
     { chunks: [], at: 0, announced: false },
@@ -203,8 +214,9 @@ export class Channel {
     if (this.#consumed < this.#windowSize / 2 || this.#state !== 'open') return;
     if (this.#eofReceived || this.#closeReceived || this.#closeSent) return;
     let grant = this.#consumed;
-    // A reader that keeps up with a full window's worth is held back by the window: let it grow (RTT-bound links).
-    if (this.#windowSize < this.#maxWindow && this.#unread === 0 && this.#received >= this.#windowSize) {
+    const hurried = this.#hurried();
+    // A reader that keeps up with a full window's worth, sooner than the grants can travel, is held back by the window.
+    if (hurried && this.#windowSize < this.#maxWindow && this.#unread === 0 && this.#received >= this.#windowSize) {
       const grown = Math.min(this.#maxWindow, this.#windowSize * 2);
       grant += grown - this.#windowSize;
       this.#windowSize = grown;
@@ -213,6 +225,17 @@ export class Channel {
     this.#consumed = 0;
     this.#window += grant;
     this.#port.control(ChannelWindowAdjust.encode({ recipient: this.#peerId, bytes: grant }));
+  }
+
+  /** Half a window went by within two round trips since the last grant: near links never see that, and need no more. */
+  #hurried(): boolean {
+    const { pace } = this.#port;
+    if (pace === undefined) return true;
+    const now = pace.now();
+    const took = now - this.#grantedAt;
+    this.#grantedAt = now;
+    const roundTrip = pace.roundTrip();
+    return roundTrip !== undefined && took < 2 * roundTrip;
   }
 
   /**

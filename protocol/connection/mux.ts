@@ -27,7 +27,8 @@ import {
 import { Unimplemented } from '../messages/transport.ts';
 import { PayloadQueue } from '../packet/payload-queue.ts';
 import { getU32 } from '../wire/writer.ts';
-import { Channel, type ChannelOptions, type ChannelPort, type ChannelSignal } from './channel.ts';
+import { Channel, type ChannelOptions, type ChannelPort, type ChannelSignal, type Pace } from './channel.ts';
+import { Relay, type RelayedChannel, type RelayMux, type RelayPort } from './relay.ts';
 
 export type MuxEvent =
   | { readonly type: 'channel'; readonly channel: Channel; readonly signal: ChannelSignal }
@@ -61,6 +62,9 @@ export class Mux {
   readonly #emit: (event: MuxEvent) => void;
   readonly #channels = new Map<number, Channel>();
   readonly #port: ChannelPort;
+  /** Channels of clients that share the connection, by our number. */
+  readonly #relayed = new Map<number, RelayedChannel>();
+  readonly #relays = new Set<Relay>();
   readonly #control = new PayloadQueue();
   #nextId = 0;
   /** Where the next round begins, so that no channel is always first. */
@@ -71,9 +75,10 @@ export class Mux {
   readonly #slots: Slot[] = [];
   #nextSlot = 0;
 
-  constructor(emit: (event: MuxEvent) => void) {
+  constructor(emit: (event: MuxEvent) => void, pace?: Pace) {
     this.#emit = emit;
     this.#port = {
+      pace,
       control: (payload) => this.#control.push(payload),
       signal: (channel, signal) => emit({ type: 'channel', channel, signal }),
       gone: (channel) => void this.#channels.delete(channel.id),
@@ -83,7 +88,7 @@ export class Mux {
   // ---- getters
 
   get channelCount(): number {
-    return this.#channels.size;
+    return this.#channels.size + this.#relayed.size;
   }
   /** Memory of the control messages that wait to leave. */
   get queued(): number {
@@ -107,14 +112,37 @@ export class Mux {
   }
 
   #create(channelType: string, options?: ChannelOptions): Channel {
-    if (this.#channels.size >= limits.channels)
-      throw new SshError('limit', 'too many channels', { detail: { limit: limits.channels } });
-    while (this.#channels.has(this.#nextId)) this.#nextId = (this.#nextId + 1) % (limits.channels * 2);
-    const id = this.#nextId;
-    this.#nextId = (id + 1) % (limits.channels * 2);
+    const id = this.#number();
     const channel = new Channel(this.#port, id, channelType, options);
     this.#channels.set(id, channel);
     return channel;
+  }
+
+  #number(): number {
+    if (this.channelCount >= limits.channels)
+      throw new SshError('limit', 'too many channels', { detail: { limit: limits.channels } });
+    while (this.#channels.has(this.#nextId) || this.#relayed.has(this.#nextId))
+      this.#nextId = (this.#nextId + 1) % (limits.channels * 2);
+    const id = this.#nextId;
+    this.#nextId = (id + 1) % (limits.channels * 2);
+    return id;
+  }
+
+  /** Carries the channels of a client that speaks packets itself. */
+  relay(port: RelayPort): Relay {
+    const mux: RelayMux = {
+      add: (channel) => {
+        const id = this.#number();
+        this.#relayed.set(id, channel);
+        return id;
+      },
+      remove: (channel) => void this.#relayed.delete(channel.id),
+      answered: () => void this.#pendingOpens--,
+      gone: (relay) => void this.#relays.delete(relay),
+    };
+    const relay = new Relay(mux, port);
+    this.#relays.add(relay);
+    return relay;
   }
 
   accept(open: IncomingOpen, options?: ChannelOptions): Channel {
@@ -163,11 +191,11 @@ export class Mux {
     this.#fillControl(reserve, commit, full);
     while (!full()) {
       let formed = false;
-      const ids = [...this.#channels.values()].filter((channel) => channel.sendable);
-      if (ids.length === 0) break;
-      for (let i = 0; i < ids.length && !full(); i++) {
-        const channel = ids[(i + this.#turn) % ids.length]!;
-        if (channel.fill(reserve, commit) > 0) formed = true;
+      const sources = [...this.#channels.values(), ...this.#relays].filter(({ sendable }) => sendable);
+      if (sources.length === 0) break;
+      for (let i = 0; i < sources.length && !full(); i++) {
+        const source = sources[(i + this.#turn) % sources.length]!;
+        if (source.fill(reserve, commit) > 0) formed = true;
       }
       this.#turn++;
       if (!formed) break;
@@ -187,6 +215,8 @@ export class Mux {
   // ---- input
 
   receive(payload: Uint8Array, sequence: number): void {
+    const relayed = this.#relayed.size === 0 ? undefined : this.#relayedTo(payload);
+    if (relayed !== undefined) return relayed.relay.arrived(relayed, payload);
     switch (payload[0]) {
       case ChannelData.number:
       case ChannelExtendedData.number:
@@ -231,6 +261,13 @@ export class Mux {
     }
   }
 
+  /** All messages from 91 to 100 start with their recipient. */
+  #relayedTo(payload: Uint8Array): RelayedChannel | undefined {
+    const number = payload[0]!;
+    if (number <= ChannelOpen.number || number > ChannelFailure.number || payload.length < 5) return undefined;
+    return this.#relayed.get(getU32(payload, 1));
+  }
+
   #channel(id: number): Channel {
     const channel = this.#channels.get(id);
     if (channel === undefined) throw protocolError(`message for channel ${id}, which does not exist`);
@@ -246,7 +283,7 @@ export class Mux {
 
   #opened(payload: Uint8Array): void {
     const { channelType, sender, window, maxPacket, body } = ChannelOpen.decode(payload);
-    if (this.#pendingOpens + this.#channels.size >= limits.channels) {
+    if (this.#pendingOpens + this.channelCount >= limits.channels) {
       const reason = OpenFailure.resourceShortage;
       const description = 'too many channels';
       this.#control.push(ChannelOpenFailure.encode({ recipient: sender, reason, description, language: EMPTY_STRING }));
@@ -277,6 +314,9 @@ export class Mux {
   lost(): void {
     for (const channel of [...this.#channels.values()]) channel.lost();
     this.#channels.clear();
+    for (const relay of this.#relays) relay.lost();
+    this.#relays.clear();
+    this.#relayed.clear();
     this.#control.clear();
   }
 }

@@ -10,7 +10,7 @@ import { Reader } from './reader.ts';
 import { Writer } from './writer.ts';
 
 // biome-ignore lint/suspicious/noExplicitAny: a field of any value type
-type AnyFields = Readonly<Record<string, Field<any>>>;
+export type AnyFields = Readonly<Record<string, Field<any>>>;
 export type ValuesOf<F extends AnyFields> = { readonly [K in keyof F]: F[K] extends Field<infer T> ? T : never };
 
 export interface MessageDefinition<F extends AnyFields> {

@@ -1,0 +1,194 @@
+/**
+ * The connection layer alone, on a control socket in proxy mode (OpenSSH PROTOCOL.mux section 9): channels and global
+ * requests as on a connection of our own, while keys, log-in and the socket to the server are somebody else's.
+ *
+ * A packet is its length, a zero where SSH has the padding length, and the payload. Of payloads only those of RFC 4254
+ * pass, either way: the holder's transport is none of our business.
+ */
+
+import { Mux } from '../connection/mux.ts';
+import type { CryptoProvider } from '../crypto/provider.ts';
+import { malformed, SshError } from '../errors.ts';
+import type { Binding } from '../kex/machine.ts';
+import { limits } from '../limits.ts';
+import { connectionMessages } from '../messages/connection.ts';
+import type { SessionEvent } from '../session.ts';
+import type { SessionCore } from '../session-core.ts';
+import { putU32 } from '../wire/writer.ts';
+import { ControlFramer } from './messages.ts';
+
+/** Length and padding length. */
+const HEAD = 5;
+/** Bytes formed in one `takeOutput`. */
+const OUTPUT_BUDGET = 128 * 1024;
+const FIRST_BLOCK = 4096;
+
+const proxied: ReadonlySet<number> = new Set(connectionMessages.map(({ number }) => number));
+
+/** `payload` of a proxied packet (as the framer gives it), or undefined when it is none of RFC 4254's. */
+export function proxiedPayload(packet: Uint8Array): Uint8Array | undefined {
+  if (packet.length < 2 || packet[0] !== 0) throw malformed('proxied packet without a payload');
+  return proxied.has(packet[1]!) ? packet.subarray(1) : undefined;
+}
+
+/** What stands in front of a proxied payload of `length` bytes. */
+export function proxiedHead(length: number): Uint8Array {
+  const head = new Uint8Array(HEAD);
+  putU32(head, 0, length + 1);
+  return head;
+}
+
+export class ProxySession implements SessionCore {
+  readonly role = 'client';
+  readonly crypto: CryptoProvider;
+  readonly mux: Mux;
+  readonly authenticated = true;
+  /** The holder knows them, and does not say. */
+  readonly peerVersion = undefined;
+  readonly algorithms = undefined;
+  readonly #framer = new ControlFramer();
+  readonly #events: SessionEvent[] = [];
+  #eventsAt = 0;
+  #closed = false;
+  #failure: SshError | undefined;
+  #block: Uint8Array = new Uint8Array(0);
+  #used = 0;
+  #reserved = 0;
+  #spare: Uint8Array | undefined;
+
+  constructor(crypto: CryptoProvider) {
+    this.crypto = crypto;
+    this.mux = new Mux((event) => this.#emit(event));
+  }
+
+  get closed(): boolean {
+    return this.#closed;
+  }
+  get failure(): SshError | undefined {
+    return this.#failure;
+  }
+  get wantsInput(): boolean {
+    return !this.#closed;
+  }
+  get binding(): Binding {
+    throw new SshError('usage', 'a shared connection does not tell its keys');
+  }
+
+  receive(chunk: Uint8Array): void {
+    if (this.#closed) return;
+    this.#guarded(() => {
+      this.#framer.feed(chunk, (packet) => {
+        const payload = this.#closed ? undefined : proxiedPayload(packet);
+        if (payload === undefined) return;
+        this.mux.receive(payload, 0);
+        if (this.mux.queued > limits.queuedReplies) {
+          throw new SshError('limit', 'too many replies wait on the control socket', {
+            by: 'peer',
+            detail: { limit: 'queuedReplies' },
+          });
+        }
+      });
+    });
+  }
+
+  endOfInput(cause?: unknown): void {
+    this.#close(
+      new SshError('lost', 'the holder of the shared connection ended it', {
+        by: 'peer',
+        detail: { phase: 'control' },
+        cause,
+      }),
+    );
+  }
+
+  globalRequest(request: string, wantReply: boolean, body: Uint8Array): void {
+    this.mux.globalRequest(request, wantReply, body);
+  }
+
+  /** Leaves; the connection goes on without us. */
+  disconnect(): void {
+    this.#close(undefined);
+  }
+
+  fail(error: SshError): void {
+    this.#close(error);
+  }
+
+  poll(): SessionEvent | undefined {
+    const event = this.#events[this.#eventsAt];
+    if (event === undefined) {
+      this.#events.length = 0;
+      this.#eventsAt = 0;
+      return undefined;
+    }
+    this.#eventsAt++;
+    return event;
+  }
+
+  takeOutput(): Uint8Array | undefined {
+    if (!this.#closed) this.#guarded(() => this.mux.fill(this.#reserve, this.#commit, this.#full));
+    if (this.#used === 0) return undefined;
+    const output = this.#block.subarray(0, this.#used);
+    this.#block = new Uint8Array(0);
+    this.#used = 0;
+    return output;
+  }
+
+  recycle(output: Uint8Array): void {
+    this.#spare ??= new Uint8Array(output.buffer);
+  }
+
+  // The clock, keepalives and new keys are the holder's.
+  tick(): void {}
+  rekey(): void {}
+  deadline(): number | undefined {
+    return undefined;
+  }
+
+  readonly #reserve = (length: number): Uint8Array => {
+    const at = this.#used;
+    this.#reserved = HEAD + length;
+    if (at + this.#reserved > this.#block.length) this.#grow(at + this.#reserved);
+    putU32(this.#block, at, length + 1);
+    this.#block[at + 4] = 0;
+    return this.#block.subarray(at + HEAD, at + this.#reserved);
+  };
+  readonly #commit = (): void => {
+    this.#used += this.#reserved;
+    this.#reserved = 0;
+  };
+  readonly #full = (): boolean => this.#used >= OUTPUT_BUDGET;
+
+  #grow(need: number): void {
+    const spare = this.#spare;
+    const fits = spare !== undefined && spare.length >= need;
+    if (fits) this.#spare = undefined;
+    const bigger = fits ? spare : new Uint8Array(Math.max(need, this.#block.length * 2, FIRST_BLOCK));
+    bigger.set(this.#block.subarray(0, this.#used));
+    this.#block = bigger;
+  }
+
+  #emit(event: SessionEvent): void {
+    if (!this.#closed && this.#events.length - this.#eventsAt >= limits.pendingEvents) {
+      throw new SshError('limit', 'too many events wait to be taken', { by: 'peer' });
+    }
+    this.#events.push(event);
+  }
+
+  #guarded(step: () => void): void {
+    try {
+      step();
+    } catch (error) {
+      if (!(error instanceof SshError) || error.code === 'usage') throw error;
+      this.#close(error);
+    }
+  }
+
+  #close(error: SshError | undefined): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#failure = error;
+    this.mux.lost();
+    this.#events.push({ type: 'closed', error });
+  }
+}
