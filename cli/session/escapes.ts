@@ -5,6 +5,8 @@
  * ssh(1) know; CR LF, for the terminal is raw.
  */
 
+import { LineInput } from './line-input.ts';
+
 export type EscapeStep =
   /** To the remote. */
   | { readonly step: 'send'; readonly data: Uint8Array }
@@ -24,12 +26,7 @@ export interface EscapeOptions {
 
 const CR = 0x0d;
 const LF = 0x0a;
-const CTRL_C = 0x03;
-const CTRL_D = 0x04;
-const CTRL_U = 0x15;
 const CTRL_Z = 0x1a;
-const BACKSPACE = 0x08;
-const DELETE = 0x7f;
 
 const PROMPT = '\r\nssh> ';
 
@@ -65,8 +62,8 @@ export class EscapeMachine {
   readonly #commandLine: boolean;
   #afterNewline = true;
   #pending = false;
-  /** The command line as far as it was typed. */
-  #typing: number[] | undefined;
+  /** The command line, while one is typed. */
+  #typing: LineInput | undefined;
 
   constructor(options: EscapeOptions) {
     this.#escape = options.escapeChar === 'none' ? -1 : options.escapeChar;
@@ -142,7 +139,7 @@ export class EscapeMachine {
         return true;
       case 'C':
         if (this.#commandLine) {
-          this.#typing = [];
+          this.#typing = new LineInput();
           steps.push({ step: 'command-open' }, { step: 'show', text: PROMPT });
         } else show('commandline disabled');
         return true;
@@ -151,42 +148,23 @@ export class EscapeMachine {
     }
   }
 
-  /** A line editor as small as a terminal's own: erase, kill, give up. */
-  #type(line: number[], byte: number, steps: EscapeStep[]): void {
+  #type(input: LineInput, byte: number, steps: EscapeStep[]): void {
     const show = (text: string): void => void steps.push({ step: 'show', text });
-    const end = (text: string | undefined): void => {
-      this.#typing = undefined;
-      show('\r\n');
-      steps.push({ step: 'command', line: text });
-    };
-    if (byte === CR || byte === LF) end(new TextDecoder().decode(Uint8Array.from(line)));
-    else if (byte === CTRL_C) {
-      show('^C');
-      end(undefined);
-    } else if (byte === CTRL_D) {
-      if (line.length === 0) end(undefined);
-    } else if (byte === DELETE || byte === BACKSPACE) {
-      if (eraseLast(line)) show('\b \b');
-    } else if (byte === CTRL_U) {
-      let erased = '';
-      while (eraseLast(line)) erased += '\b \b';
-      show(erased);
-    } else if (byte >= 0x20 && line.length < MAX_COMMAND) {
-      line.push(byte);
-      // A character of several bytes is shown when its last one is here.
-      const tail = new TextDecoder().decode(Uint8Array.from(line.slice(-4)));
-      if (!tail.endsWith('\ufffd')) show([...tail].at(-1)!);
+    const typed = input.type(byte);
+    switch (typed.did) {
+      case 'edit':
+        if (typed.echo !== '') show(typed.echo);
+        return;
+      case 'suspend':
+      case 'quit':
+        return;
+      case 'interrupt':
+        show('^C');
     }
+    this.#typing = undefined;
+    show('\r\n');
+    steps.push({ step: 'command', line: typed.did === 'line' ? typed.line : undefined });
   }
-}
-
-const MAX_COMMAND = 4096;
-
-/** Takes the last character away, continuation bytes of UTF-8 with their first. */
-function eraseLast(line: number[]): boolean {
-  if (line.length === 0) return false;
-  while ((line.pop()! & 0xc0) === 0x80 && line.length > 0);
-  return true;
 }
 
 export type ForwardKind = 'local' | 'remote' | 'dynamic';

@@ -80,6 +80,15 @@ type End =
   | { readonly how: 'disconnect' }
   | { readonly how: 'interrupt' };
 
+/** What ssh(1) says of a connection that ended without a word; undefined for every other error. */
+export function lostConnection(error: unknown, host: string): string | undefined {
+  if (!(error instanceof SshError) || error.code !== 'lost') return undefined;
+  const errno = (error.cause as NodeJS.ErrnoException | undefined)?.code;
+  return errno === 'ECONNRESET'
+    ? `Read from remote host ${host}: Connection reset by peer`
+    : `Connection to ${host} closed by remote host.`;
+}
+
 class InteractiveSession {
   readonly #options: SessionOptions;
   readonly #raw: RawTerminal | undefined;
@@ -337,13 +346,9 @@ class InteractiveSession {
     const { stdout, stderr, host } = this.#options;
     await stdout.flush();
     await stderr.flush();
-    if (!(error instanceof SshError) || error.code !== 'lost') throw error;
-    const errno = (error.cause as NodeJS.ErrnoException | undefined)?.code;
-    await this.#say(
-      errno === 'ECONNRESET'
-        ? `Read from remote host ${host}: Connection reset by peer`
-        : `Connection to ${host} closed by remote host.`,
-    );
+    const text = lostConnection(error, host);
+    if (text === undefined) throw error;
+    await this.#say(text);
     await stderr.flush();
     return NO_STATUS;
   }
