@@ -4,7 +4,7 @@
  */
 
 import { stat } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
+import { join, normalize } from 'node:path';
 import {
   type HostContext,
   hasWildcard,
@@ -45,8 +45,7 @@ export async function transfer(intent: ClusterIntent, context: RunContext): Prom
   const { files, dryRun } = intent.run;
   checkSync(files, intent.words);
   const entries = fleetEntries(intent, context, undefined);
-  const work =
-    intent.subcommand === 'upload' ? await uploads(intent, context) : await downloads(intent, context, entries);
+  const work = intent.subcommand === 'upload' ? await uploads(intent) : await downloads(intent, entries);
   try {
     // Only the hosts can tell what differs there.
     if (dryRun && !files.sync) {
@@ -76,12 +75,12 @@ const treeOptions = ({ files, dryRun }: ClusterIntent['run']) => ({
   rate: files.bandwidth === undefined ? undefined : new RateLimit(files.bandwidth),
 });
 
-async function uploads(intent: ClusterIntent, { cwd }: RunContext): Promise<Work> {
+async function uploads(intent: ClusterIntent): Promise<Work> {
   const { files: flags } = intent.run;
   const words = intent.words.slice(0, -1);
   const destination = intent.words.at(-1)!;
   const recursive = flags.recursive || flags.sync;
-  const sources = await findSources(words, { cwd, recursive, follow: flags.follow });
+  const sources = await findSources(words, { recursive, follow: flags.follow });
   if (flags.sync && sources[0]!.kind !== 'directory') throw usageError('cluster', `${words[0]} is no directory`);
   const sum = (of: (source: Source) => number): number => sources.reduce((total, source) => total + of(source), 0);
   const files = new SharedFiles(sum((source) => source.files));
@@ -95,11 +94,11 @@ async function uploads(intent: ClusterIntent, { cwd }: RunContext): Promise<Work
   };
 }
 
-async function downloads(intent: ClusterIntent, { cwd }: RunContext, entries: readonly FleetEntry[]): Promise<Work> {
+async function downloads(intent: ClusterIntent, entries: readonly FleetEntry[]): Promise<Work> {
   const { files: flags } = intent.run;
   const words = intent.words.slice(0, -1);
   const typed = intent.words.at(-1)!;
-  const destination = resolve(cwd, typed);
+  const destination = normalize(typed);
   const there = await stat(destination).catch(() => undefined);
   const many = entries.length > 1;
   const several = many || words.length > 1 || words.some(hasWildcard) || /\/$/.test(typed);
@@ -151,7 +150,8 @@ function transferJob(
   const startedAt = performance.now();
   const events = run.output === 'json' ? rendering : undefined;
   const dryRun = run.dryRun && run.files.sync;
-  const options = { events, meter, dryRun, verbose: dryRun || invocation.verbosity > 0 };
+  const quiet = run.output === 'quiet';
+  const options = { events, meter, dryRun, quiet, verbose: !quiet && (dryRun || invocation.verbosity > 0) };
   const indexOf = new Map(entries.map((entry, index) => [entry, index]));
   let files = 0;
   return {
@@ -171,7 +171,7 @@ function transferJob(
       return { exitStatus: report.failures > 0 ? 1 : 0 };
     },
     conclude(shown) {
-      if (run.output === 'quiet' || events || run.output === 'json-result' || dryRun) return;
+      if (quiet || events || run.output === 'json-result' || dryRun) return;
       const seconds = (performance.now() - startedAt) / 1000;
       const rate = meter.moved > 0 ? ` (${rateText(meter.moved / seconds)})` : '';
       shown.message(`${countText(files, 'file')}, ${sizeText(meter.moved)} in ${timeText(seconds)}${rate}\n`);

@@ -18,7 +18,7 @@ import { describeTree, type Report } from './report.ts';
 
 export interface DownloadJob {
   readonly words: readonly string[];
-  /** Absolute, local. */
+  /** Local. */
   readonly destination: string;
   /** The destination is a directory, there or to be made. */
   readonly intoDirectory: boolean;

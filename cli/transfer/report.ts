@@ -36,6 +36,8 @@ export interface ReportOptions {
   readonly meter: Meter;
   /** Every file of a tree has its line. */
   readonly verbose: boolean;
+  /** Failures only. */
+  readonly quiet: boolean;
   readonly dryRun: boolean;
 }
 
@@ -100,11 +102,12 @@ export class Report {
 
   done({ from, to, bytes, tree, synced }: Done): void {
     this.files += tree?.files ?? 1;
-    const { events } = this.#options;
+    const { events, quiet } = this.#options;
     if (events) {
       events().note(this.#host.index, { type: tree ? 'tree' : 'file', from, to, bytes, ...tree, ...synced });
       return;
     }
+    if (quiet) return;
     const parts = [`${from} -> ${to}`];
     if (tree) parts.push(countText(tree.files, 'file'), countText(tree.directories, 'directory', 'directories'));
     parts.push(sizeText(bytes));

@@ -15,7 +15,6 @@ export interface Source {
 }
 
 export interface SourceOptions {
-  readonly cwd: string;
   readonly recursive: boolean;
   readonly follow: boolean;
 }
@@ -23,7 +22,7 @@ export interface SourceOptions {
 export async function findSources(words: readonly string[], options: SourceOptions): Promise<Source[]> {
   const sources: Source[] = [];
   for (const word of words) {
-    for (const path of await expand(word, options.cwd)) sources.push(await look(path, options));
+    for (const path of await expand(word)) sources.push(await look(path, options));
   }
   const names = new Map<string, string>();
   for (const { name, path } of sources) {
@@ -37,10 +36,10 @@ export async function findSources(words: readonly string[], options: SourceOptio
 }
 
 /** A name that is there is itself, whatever characters it has. */
-async function expand(word: string, cwd: string): Promise<readonly string[]> {
+async function expand(word: string): Promise<readonly string[]> {
   if (word === '') throw usageError('cluster', 'a source without a name');
-  if (!hasWildcard(word) || (await exists(resolve(cwd, word)))) return [word];
-  const found = await glob(word, (directory) => list(resolve(cwd, directory)));
+  if (!hasWildcard(word) || (await exists(word))) return [word];
+  const found = await glob(word, (directory) => list(directory === '' ? '.' : directory));
   if (found.length === 0) throw usageError('cluster', `${word}: no file matches`);
   return found;
 }
@@ -64,15 +63,14 @@ async function* list(directory: string): AsyncGenerator<GlobEntry> {
   }
 }
 
-async function look(word: string, { cwd, recursive, follow }: SourceOptions): Promise<Source> {
-  const path = resolve(cwd, word);
+async function look(path: string, { recursive, follow }: SourceOptions): Promise<Source> {
   const found = await stat(path).catch((error: NodeJS.ErrnoException) => {
-    throw usageError('cluster', `${word}: ${error.code === 'ENOENT' ? 'no such file or directory' : error.message}`);
+    throw usageError('cluster', `${path}: ${error.code === 'ENOENT' ? 'no such file or directory' : error.message}`);
   });
-  if (found.isFile()) return { path, kind: 'file', name: basename(path), bytes: found.size, files: 1 };
-  if (!found.isDirectory()) throw usageError('cluster', `${word} is no regular file`);
-  if (!recursive) throw usageError('cluster', `${word} is a directory (-r copies it)`);
-  const name = /(^|\/)\.{1,2}\/*$/.test(word) || path === '/' ? '' : basename(path);
+  if (found.isFile()) return { path, kind: 'file', name: basename(resolve(path)), bytes: found.size, files: 1 };
+  if (!found.isDirectory()) throw usageError('cluster', `${path} is no regular file`);
+  if (!recursive) throw usageError('cluster', `${path} is a directory (-r copies it)`);
+  const name = /(^|\/)\.{1,2}\/*$/.test(path) || resolve(path) === '/' ? '' : basename(resolve(path));
   return { path, kind: 'directory', name, ...(await measure(path, follow)) };
 }
 

@@ -12,7 +12,7 @@ import type { RemoteFile } from './remote-file.ts';
 import { toLocal } from './safe-names.ts';
 import type { Sftp } from './sftp.ts';
 import type { FileStat } from './stat.ts';
-import { checkOptions, notAFile, partOf, type TransferOptions, type TransferResult } from './transfer.ts';
+import { checkOptions, notAFile, ofTarget, partOf, type TransferOptions, type TransferResult } from './transfer.ts';
 
 export interface DownloadOptions extends TransferOptions {
   /** What is known of the remote file already, from a listing. */
@@ -84,7 +84,7 @@ async function fill(
     return { moved: done - target.start, size, attributesKept };
   } catch (error) {
     await giveUp(target, fetch.contiguous, options);
-    throw error;
+    throw ofTarget(error, target.part, target.path);
   }
 }
 
@@ -104,7 +104,7 @@ async function openTarget(localPath: string, stat: FileStat, options: DownloadOp
   } catch (error) {
     // A directory that takes no new name may still hold a file that takes new content.
     if (before?.isFile() && refused(error)) return direct(path, mode, before);
-    throw error;
+    throw ofTarget(error, part, path);
   }
 }
 

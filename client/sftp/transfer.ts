@@ -46,6 +46,16 @@ export function partOf(target: string, resume: boolean, size: number | undefined
   return partName(target, mark);
 }
 
+/** What is wrong with the part is said of the target: the part's name means nothing to people. */
+export function ofTarget(error: unknown, part: string, target: string): unknown {
+  if (!(error instanceof SshError) || error.detail.path !== part) return error;
+  return new SshError(error.code, error.message.replaceAll(part, target), {
+    by: error.by,
+    cause: error,
+    detail: { ...error.detail, path: target },
+  });
+}
+
 export function checkOptions(options: TransferOptions): void {
   if (options.resume && options.atomic === false) throw new SshError('usage', 'only atomic transfers can be resumed');
 }

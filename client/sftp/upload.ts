@@ -15,6 +15,7 @@ import {
   hasStatus,
   Lanes,
   notAFile,
+  ofTarget,
   partOf,
   type TransferOptions,
   type TransferResult,
@@ -74,7 +75,7 @@ class Upload {
     if (file.status === 'rejected') {
       // A directory that takes no new name may still hold a file that takes new content.
       if (this.#before && hasStatus(file.reason, 'permissionDenied')) return this.#direct(path);
-      throw file.reason;
+      throw ofTarget(file.reason, part, path);
     }
     try {
       const start = resume ? await this.#resumeAt(file.value) : 0;
@@ -84,7 +85,7 @@ class Upload {
     } catch (error) {
       if (!resume) await this.#discard(file.value);
       else file.value.close().catch(() => {});
-      throw error;
+      throw ofTarget(error, part, path);
     }
   }
 
