@@ -26,6 +26,8 @@ export { type Layer, type Override, type ResolveEnv, type ResolveRequest, resolv
 export { expandTokens } from './config/tokens.ts';
 export { type ConnectOptions, connect, type HostKeyPolicy, type HostKeyQuestion, type Log } from './connect.ts';
 export { Connection, type GlobalHandler, type OpenHandler, type OpenRefusal } from './connection.ts';
+export { ControlClient, connectControl } from './control/client.ts';
+export { ControlMaster, type ControlMasterOptions, listenControl } from './control/master.ts';
 export { ExecHandle, type ExecOptions, type Exit, type PtyOptions } from './exec.ts';
 export { classify, isFailure } from './fleet/classify.ts';
 export { systemClock } from './fleet/clock.ts';

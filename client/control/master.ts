@@ -5,7 +5,6 @@
  * It does not decide how long the connection lives: see `clients`, `idle`, `stopped` and `terminated`.
  */
 
-import { randomBytes } from 'node:crypto';
 import { linkSync, lstatSync, unlinkSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { SshError } from '../../protocol/index.ts';
@@ -54,7 +53,7 @@ const BACKLOG = 64;
  */
 export async function listenControl(options: ControlMasterOptions): Promise<ControlMaster | undefined> {
   const { path } = options;
-  const temporary = `${path}.${randomBytes(12).toString('base64url')}`;
+  const temporary = `${path}.${Buffer.from(options.connection.session.crypto.random(8)).toString('hex')}`;
   checkControlPath(temporary);
   let take: (socket: Socket) => void = (socket) => socket.destroy();
   // The mask belongs to the process: it is ours only during the call, which binds before it returns.
