@@ -99,6 +99,9 @@ export class Session {
   #lastInput: number;
   #lastKeepalive: number;
   #unansweredKeepalives = 0;
+  /** When the oldest unanswered question of the log-in left, and the quickest answer so far. */
+  #askedAt: number | undefined;
+  #roundTrip: number | undefined;
   readonly #reserve: (length: number) => Uint8Array;
   readonly #commit: () => void;
   readonly #full: () => boolean;
@@ -119,7 +122,7 @@ export class Session {
     this.#commit = () => outbound.commit();
     this.#full = () => outbound.pending >= OUTPUT_BUDGET || (this.#authenticated && this.#rekeyDue());
     this.#policy = new RekeyPolicy(options.rekey ?? {}, options.now);
-    this.mux = new Mux((event) => this.#muxEvent(event));
+    this.mux = new Mux((event) => this.#muxEvent(event), { now: () => this.#now, roundTrip: () => this.#roundTrip });
     this.#kex = new KexMachine(this.#kexPort(), this.#offer(), options.hostKeys ?? []);
     const authPort = {
       crypto,
@@ -310,6 +313,7 @@ export class Session {
       case 'kex':
         return this.#kex.receive(payload);
       case 'auth':
+        this.#answered();
         return (this.#clientAuth ?? this.#serverAuth)!.receive(payload);
       case 'transport':
         return this.#transport(number, payload);
@@ -324,6 +328,13 @@ export class Session {
         }
         throw protocolError(`message ${number} is not legal in the ${phase} phase`);
     }
+  }
+
+  /** One more measure of the way there and back. */
+  #answered(): void {
+    if (this.#askedAt === undefined) return;
+    this.#roundTrip = Math.min(this.#now - this.#askedAt, this.#roundTrip ?? Number.POSITIVE_INFINITY);
+    this.#askedAt = undefined;
   }
 
   #lastSequence(): number {
@@ -516,6 +527,7 @@ export class Session {
       if (success && !this.#kex.idle) return;
       this.#control.shift();
       this.#outbound.send(payload);
+      if (!this.#authenticated) this.#askedAt ??= this.#now;
       if (success) this.#loggedIn();
     }
   }
