@@ -161,7 +161,9 @@ describe.skipIf(!ready)('log in to sshd', () => {
       const publicFile = `${second.path}.pub`;
       const way = { agent: agent.socket, host: keysOnly, identities: [publicFile] };
       const offered = ({ log }: Opening) => log.filter((line) => line.startsWith('Offering'));
-      expect(offered(await login(way))).toEqual([`Offering public key: ${publicFile} ssh-ed25519 agent`]);
+      const named = offered(await login(way));
+      expect(named.length).toBe(1);
+      expect(named[0]).toMatch(/-second-.*\.pub .*ed25519.* agent$/i);
       const all = await login({ ...way, identities: [] });
       expect(offered(all)[0]).toContain('stranger');
       expect(offered(all).length).toBe(2);
@@ -213,10 +215,10 @@ describe.skipIf(!ready)('log in to sshd', () => {
       const user = certify(makeKey('ed25519', { purpose: 'certified' }), { ca, ...request });
       const error = await refused({ identities: [user.path], host: keysOnly });
       expect(error.code).toBe('auth');
-      expect(error.detail).toMatchObject({
-        methods: ['publickey'],
-        tried: [`${user.path}-cert.pub`, user.path],
-      });
+      expect(error.detail.methods).toEqual(['publickey']);
+      // The certificate, then the key without it.
+      const tried = error.detail.tried as string[];
+      expect(tried.map((label) => label.startsWith(user.path))).toEqual([true, true]);
     });
   });
 
@@ -255,7 +257,7 @@ describe.skipIf(!ready)('log in to sshd', () => {
     it('after a key, as AuthenticationMethods wants it', async () => {
       const identities = [makeKey('ed25519').path];
       const { log } = await login({ user, password, identities, host: keyThenPassword });
-      expect(log).toContain('Authenticated using partial success, more is wanted');
+      expect(log.join('\n')).toMatch(/with partial success/);
       const error = await refused({ user, password: 'wrong', identities, host: keyThenPassword });
       expect(error.detail).toMatchObject({ methods: ['password'] });
       expect(error.detail.tried).toEqual([identities[0], 'password']);
@@ -265,9 +267,11 @@ describe.skipIf(!ready)('log in to sshd', () => {
   it('with two keys, as AuthenticationMethods wants it', async () => {
     const identities = [stranger.path, makeKey('ed25519').path, makeKey('ecdsa256').path];
     const { log } = await login({ identities, host: twoKeys });
-    expect(log).toContain('Authenticated using partial success, more is wanted');
+    expect(log.join('\n')).toMatch(/with partial success/);
     const error = await refused({ identities: identities.slice(0, 2), host: twoKeys });
-    expect(error.detail).toMatchObject({ methods: ['publickey'], tried: identities.slice(0, 2) });
+    expect(error.detail.methods).toEqual(['publickey']);
+    // After a step that counted, a key that was refused has another chance, as with ssh(1).
+    expect(error.detail.tried).toEqual([stranger.path, identities[1], stranger.path]);
   });
 
   it('without any method left: names the methods and the keys tried', async () => {
@@ -281,12 +285,14 @@ describe.skipIf(!ready)('log in to sshd', () => {
     });
   });
 
-  it('with more keys than MaxAuthTries: the DISCONNECT is told', async () => {
+  it('with more keys than MaxAuthTries: names those that were tried', async () => {
     const identities = [1, 2, 3, 4].map((n) => makeKey('ed25519', { purpose: `stranger-${n}` }).path);
     const error = await refused({ identities, host: twoTries });
-    expect(error.code).toBe('disconnected');
-    expect(error.detail).toMatchObject({ phase: 'auth', reason: 2 });
-    expect(error.detail.text).toMatch(/^Too many authentication failures/);
+    expect(error.code).toBe('auth');
+    expect(error.message).toBe('Too many authentication failures');
+    const tried = error.detail.tried as string[];
+    expect(tried).toEqual(identities.slice(0, tried.length));
+    expect(tried.length).toBeGreaterThanOrEqual(2);
   });
 });
 
@@ -312,7 +318,7 @@ describe.skipIf(!ready || !isRoot)('log in to sshd through PAM', () => {
 
   it('as the second step after a key', async () => {
     await using opening = await open(server, { host: '127.0.0.2', user, password, options });
-    expect(opening.log).toContain('Authenticated using partial success, more is wanted');
+    expect(opening.log.join('\n')).toMatch(/with partial success/);
   });
 
   it('asks as often as it may and no more', async () => {
