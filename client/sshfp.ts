@@ -7,12 +7,11 @@
  * (RFC 4035 section 4.9.3), which is one on this machine, or any when resolv.conf has `options trust-ad`.
  */
 
-import { randomInt } from 'node:crypto';
 import { createSocket } from 'node:dgram';
 import { getServers } from 'node:dns';
 import { readFileSync } from 'node:fs';
 import { connect, isIP } from 'node:net';
-import { type CryptoProvider, equalBytes, type PublicKey } from '../protocol/index.ts';
+import { type CryptoProvider, equalBytes, type PublicKey, platformRandom } from '../protocol/index.ts';
 import { splitHostPort } from './config/destination.ts';
 
 export interface SshfpRecord {
@@ -128,7 +127,7 @@ export function encodeQuery(host: string): Buffer | undefined {
   if (!/^[\x21-\x7e]+$/.test(host) || host.length > 253 || labels.some(({ length }) => length === 0 || length > 63))
     return undefined;
   const header = Buffer.alloc(12);
-  header.writeUInt16BE(randomInt(65_536), 0);
+  header.set(platformRandom(2), 0);
   header.writeUInt16BE(QUERY_FLAGS, 2);
   header.writeUInt16BE(1, 4);
   header.writeUInt16BE(1, 10);

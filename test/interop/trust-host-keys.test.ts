@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { chmodSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { failure, type Opening, open, type Record, type Target, type Way, within } from './client.ts';
+import { failure, type Opening, open, type Record, run, type Target, type Way, within } from './client.ts';
 import { certify, freshDir, type KeyFile, makeKey, requireServer, type Server, startSshd } from './servers.ts';
 
 const HOST = '127.0.0.1';
@@ -31,6 +31,8 @@ describe.skipIf(!requireServer('sshd', 'ssh-keygen'))('host keys of sshd', () =>
 
   const login = async (target: Target, way: Way, seen = record()): Promise<Omit<Opening, 'connection'>> => {
     const opening = await open(target, way, seen);
+    // sshd announces its keys ahead of whatever it answers.
+    await run(opening.connection, 'true');
     await within(5000, opening.hostKeysUpdated());
     await opening.connection.close();
     return opening;
