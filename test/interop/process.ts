@@ -121,6 +121,8 @@ export class Program {
       cwd: dir,
       env,
       stdio: [quiet, quiet, quiet, 'pipe'],
+      // Out of our process group: who kills that whole must not kill the watchdog before it has done its duty.
+      detached: true,
     });
     closeSync(quiet);
     this.#ended = new Promise((resolve) => {
