@@ -4,7 +4,7 @@ import type { Socket } from 'node:net';
 import { SshError } from '../../protocol/index.ts';
 import type { Forward } from '../config/forward-spec.ts';
 import type { Connection } from '../connection.ts';
-import { bridge } from './bridge.ts';
+import { bridge, reset } from './bridge.ts';
 import { openDirect, originOf, serveListener } from './local.ts';
 import { SocksMachine, type SocksOutcome, type SocksStep, socksReply } from './socks.ts';
 import { openFailure } from './text.ts';
@@ -19,11 +19,23 @@ export function dynamicForward(
   forward: Forward,
   options: ForwardOptions = {},
 ): Promise<ForwardHandle> {
-  return serveListener(connection, forward, options, (socket) => serve(connection, socket, options));
+  /** They have no channel yet that would end with the connection. */
+  const asking = new Set<Socket>();
+  void connection.closed.then(() => asking.forEach(reset));
+  return serveListener(connection, forward, options, (socket) => {
+    asking.add(socket);
+    const request = readRequest(socket).finally(() => asking.delete(socket));
+    return serve(connection, socket, request, options);
+  });
 }
 
-async function serve(connection: Connection, socket: Socket, options: ForwardOptions): Promise<void> {
-  const step = await readRequest(socket);
+async function serve(
+  connection: Connection,
+  socket: Socket,
+  request: ReturnType<typeof readRequest>,
+  options: ForwardOptions,
+): Promise<void> {
+  const step = await request;
   if (step === undefined) return;
   if (step.kind === 'refused') {
     options.log?.(1, `SOCKS: ${step.reason}`);

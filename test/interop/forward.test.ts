@@ -101,7 +101,7 @@ async function exchange(to: NetConnectOpts): Promise<string> {
   });
   for (const chunk of testData(BYTES)) socket.write(chunk);
   socket.end();
-  await within(10_000, over);
+  await within(20_000, over);
   return Buffer.concat(parts).toString();
 }
 
@@ -115,7 +115,7 @@ const on4 = (port: number): NetConnectOpts => ({ host: '127.0.0.1', port });
 const on6 = (port: number): NetConnectOpts => ({ host: '::1', port });
 
 async function load(...args: readonly (string | number)[]): Promise<unknown> {
-  const run = promisify(execFile)(process.execPath, [LOAD, 'clients', ...args.map(String)], { timeout: 60_000 });
+  const run = promisify(execFile)(process.execPath, [LOAD, 'clients', ...args.map(String)], { timeout: 110_000 });
   return JSON.parse((await run).stdout);
 }
 
@@ -212,23 +212,27 @@ describe.skipIf(!requireServer('sshd'))('forwarding through sshd', () => {
   it.each([
     ['-L', false],
     ['-D', true],
-  ])('%s carries a thousand connections at once in little memory', async (_, dynamic) => {
-    const forward = dynamic ? spec('dynamic', 'ANY') : spec('local', `ANY:127.0.0.1:${echoPort}`);
-    const { ports, forwards, said } = await setUp([forward]);
-    const before = process.memoryUsage().rss;
-    let peak = 0;
-    let most = 0;
-    const watch = setInterval(() => {
-      peak = Math.max(peak, process.memoryUsage().rss);
-      most = Math.max(most, forwards.connections);
-    }, 20);
-    const result = await load(ports[0]!, 1000, 100_000, ...(dynamic ? [echoPort] : []));
-    clearInterval(watch);
-    expect({ result, said }).toEqual({ result: { whole: 1000, broken: 0, errors: [] }, said: [] });
-    expect(most).toBe(1000);
-    expect(peak - before).toBeLessThan(150 * 1024 * 1024);
-    await within(5000, forwards.idle());
-  });
+  ])(
+    '%s carries a thousand connections at once in little memory',
+    async (_, dynamic) => {
+      const forward = dynamic ? spec('dynamic', 'ANY') : spec('local', `ANY:127.0.0.1:${echoPort}`);
+      const { ports, forwards, said } = await setUp([forward]);
+      const before = process.memoryUsage().rss;
+      let peak = 0;
+      let most = 0;
+      const watch = setInterval(() => {
+        peak = Math.max(peak, process.memoryUsage().rss);
+        most = Math.max(most, forwards.connections);
+      }, 20);
+      const result = await load(ports[0]!, 1000, 50_000, ...(dynamic ? [echoPort] : []));
+      clearInterval(watch);
+      expect({ result, said }).toEqual({ result: { whole: 1000, broken: 0, errors: [] }, said: [] });
+      expect(most).toBe(1000);
+      expect(peak - before).toBeLessThan(150 * 1024 * 1024);
+      await within(5000, forwards.idle());
+    },
+    120_000,
+  );
 
   it('one consumer that does not read holds up no other, and costs no more than its window', async () => {
     const flood = await serve((socket) => {

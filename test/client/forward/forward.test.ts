@@ -363,11 +363,14 @@ describe('stdio forwarding', () => {
         sent.update(chunk);
         if (!input.write(chunk)) await once(input, 'drain');
       }
-      input.end();
     })();
     let i = 0;
+    let bytes = 0;
     for await (const chunk of output) {
       received.update(chunk as Buffer);
+      bytes += (chunk as Buffer).length;
+      // The end is said last: the demo server lets go of what it still holds when both directions are over.
+      if (bytes === 160 * 64 * 1024) input.end();
       if (i++ % 50 === 0) await new Promise((resolve) => setTimeout(resolve, 5));
     }
     await within(3000, over);
@@ -429,9 +432,20 @@ describe('what goes wrong', () => {
     cleanups.push(() => server.close());
     const connection = await login(server);
     const target = await serve((socket) => socket.pipe(socket));
-    const { forwards } = await setUp(connection, [spec('local', `PORT0:127.0.0.1:${target}`), spec('remote', '0')]);
+    const { forwards } = await setUp(connection, [
+      spec('local', `PORT0:127.0.0.1:${target}`),
+      spec('remote', '0'),
+      spec('dynamic', 'PORT0'),
+    ]);
     const handles = forwards.list();
-    const sockets = Array.from({ length: 10 }, () => connect(handles[0]!.port, '127.0.0.1'));
+    const ports = forwards.list().map(({ forward: { type }, port }) => ({ type, port }));
+    const portOf = (type: string): number => ports.find((each) => each.type === type)!.port;
+    const sockets = Array.from({ length: 10 }, () => connect(portOf('local'), '127.0.0.1'));
+    // One that has not said yet what it wants.
+    const asking = connect(portOf('dynamic'), '127.0.0.1');
+    const asked = once(asking, 'error');
+    asking.write(Uint8Array.of(5, 1));
+    await expect.poll(() => forwards.connections).toBe(11);
     const ends = sockets.map(
       (socket) =>
         new Promise<string>((resolve) => {
@@ -444,6 +458,7 @@ describe('what goes wrong', () => {
     await within(2000, Promise.all(sockets.map((socket) => new Promise((resolve) => socket.once('data', resolve)))));
     server.sessions[0]!.destroy();
     expect(await within(3000, Promise.all(ends))).toEqual(Array(10).fill('ECONNRESET'));
+    expect(await within(3000, asked)).toMatchObject([{ code: 'ECONNRESET' }]);
     await within(3000, Promise.all(handles.map(({ done }) => done)));
     expect(forwards.connections).toBe(0);
   });

@@ -87,7 +87,7 @@ describe('jump hosts', () => {
     expect(pool.size).toBe(5);
   });
 
-  it('dials once for 200 targets, and again after it was unused for a while', async () => {
+  it('dials once for 60 targets, and again after it was unused for a while', async () => {
     const bastion = await server();
     const target = await server();
     const pool = poolOf();
@@ -98,14 +98,14 @@ describe('jump hosts', () => {
       return said;
     };
     const waves = [];
-    for (let wave = 0; wave < 4; wave++) waves.push(...(await Promise.all(Array.from({ length: 50 }, work))));
-    expect(waves).toEqual(Array(200).fill('hello\n'));
+    for (let wave = 0; wave < 3; wave++) waves.push(...(await Promise.all(Array.from({ length: 20 }, work))));
+    expect(waves).toEqual(Array(60).fill('hello\n'));
     expect(bastion.sessions.length).toBe(1);
     await expect.poll(() => pool.size, { timeout: 3000 }).toBe(0);
     await expect.poll(() => open(bastion), { timeout: 3000 }).toBe(0);
     expect(await work()).toBe('hello\n');
     expect(bastion.sessions.length).toBe(2);
-  });
+  }, 60_000);
 
   it('keeps users and ways apart', async () => {
     const bastion = await server();
