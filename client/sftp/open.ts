@@ -30,13 +30,22 @@ export async function openSftp(
   options: SftpClientOptions & SftpCallOptions = {},
 ): Promise<Sftp> {
   const { signal } = options;
-  const handle = await connection.subsystem('sftp', { channel, ...(signal && { signal }) });
+  // An abort later on is for the calls it was given to: cleaning up after them needs the session.
+  const starting = new AbortController();
+  const abort = (): void => starting.abort(signal!.reason);
+  if (signal?.aborted) abort();
+  signal?.addEventListener('abort', abort, { once: true });
   try {
-    return await Sftp.start(channelTransport(handle), options);
-  } catch (error) {
-    handle.io.discard();
-    handle.close();
-    throw chatter(error);
+    const handle = await connection.subsystem('sftp', { channel, signal: starting.signal });
+    try {
+      return await Sftp.start(channelTransport(handle), options);
+    } catch (error) {
+      handle.io.discard();
+      handle.close();
+      throw chatter(error);
+    }
+  } finally {
+    signal?.removeEventListener('abort', abort);
   }
 }
 

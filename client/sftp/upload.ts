@@ -21,6 +21,9 @@ import {
   type TransferResult,
 } from './transfer.ts';
 
+/** A server that does not answer is not waited for any longer when all is over anyway. */
+const CLEAN_UP_MS = 3000;
+
 export interface UploadOptions extends TransferOptions {
   /** Waits until the server's disk has it, where the server can tell (fsync@openssh.com). */
   readonly sync?: boolean | undefined;
@@ -75,6 +78,8 @@ class Upload {
     if (file.status === 'rejected') {
       // A directory that takes no new name may still hold a file that takes new content.
       if (this.#before && hasStatus(file.reason, 'permissionDenied')) return this.#direct(path);
+      // The server may have opened it all the same.
+      if (file.reason instanceof SshError && file.reason.code === 'aborted' && !resume) await this.#discard(part);
       throw ofTarget(file.reason, part, path);
     }
     try {
@@ -198,8 +203,13 @@ class Upload {
   }
 
   /** Takes the part away again, as far as the session lets us. */
-  async #discard(part: RemoteFile): Promise<void> {
-    const cleaned = [part.close(), this.#sftp.remove(part.path)];
-    await Promise.allSettled(cleaned);
+  async #discard(part: RemoteFile | string): Promise<void> {
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, CLEAN_UP_MS);
+    });
+    const cleaned = typeof part === 'string' ? [this.#sftp.remove(part)] : [part.close(), this.#sftp.remove(part.path)];
+    await Promise.race([Promise.allSettled(cleaned), late]);
+    clearTimeout(timer);
   }
 }

@@ -1,0 +1,274 @@
+/** `bssh upload` and `bssh download` against sshd as several hosts. */
+
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { freshDir, isRoot, requireServer, type Server, startSshd } from '../interop/servers.ts';
+import { Bssh, lines, type Outcome } from './e2e/bssh.ts';
+
+const HOSTS = ['-H', '127.0.0.[2-4]'];
+const ONE = ['-H', '127.0.0.2'];
+
+describe.skipIf(!requireServer('sshd'))('files to and from hosts', () => {
+  let server: Server;
+  let bssh: Bssh;
+  let dir: string;
+
+  beforeAll(async () => {
+    server = await startSshd({ address: '0.0.0.0' });
+    bssh = new Bssh(server);
+    await bssh.on(...HOSTS, 'ping');
+  });
+  afterAll(() => server?.stop());
+  beforeEach(() => {
+    dir = freshDir('transfer');
+    mkdirSync(join(dir, 'there'));
+    // The server's user is another one.
+    for (const path of [dir, join(dir, 'there')]) chmodSync(path, 0o777);
+  });
+
+  const run = (...args: readonly string[]): Promise<Outcome> => bssh.run([...bssh.common, ...args], { cwd: dir });
+  const put = (name: string, text: string, mode = 0o644): void => {
+    mkdirSync(join(dir, name, '..'), { recursive: true });
+    writeFileSync(join(dir, name), text);
+    chmodSync(join(dir, name), mode);
+  };
+  const get = (name: string): string => readFileSync(join(dir, name), 'utf8');
+  const tree = (name: string): string[] => (readdirSync(join(dir, name), { recursive: true }) as string[]).sort();
+  const there = (name = ''): string => `${join(dir, 'there')}/${name}`;
+
+  it('uploads a file to every host and says so', async () => {
+    put('local.txt', 'hello\n', 0o640);
+    const { code, out, err } = await run(...HOSTS, 'upload', 'local.txt', there());
+    expect(err).toMatch(/^3 files, 18 bytes in .*\n3 ok {2}127\.0\.0\.\[2-4\]\n$/);
+    expect(code).toBe(0);
+    expect(lines(out).sort()).toEqual(
+      [2, 3, 4].map((n) => `127.0.0.${n}: local.txt -> ${there('local.txt')}, 6 bytes`),
+    );
+    expect(get('there/local.txt')).toBe('hello\n');
+    expect(statSync(there('local.txt')).mode & 0o777).toBe(0o640);
+    expect(tree('there')).toEqual(['local.txt']);
+  });
+
+  it('downloads under the names of the hosts, directories below them', async () => {
+    put('there/tree/sub/b', 'b');
+    put('there/tree/a', 'a');
+    put('there/one.conf', '1');
+    put('there/two.conf', '2');
+    put('there/.hidden.conf', '3');
+    const { code } = await run(...HOSTS, 'download', '-r', there('*.conf'), there('tree'), './backups/');
+    expect(code).toBe(0);
+    const each = [2, 3, 4].flatMap((n) => [
+      `127.0.0.${n}`,
+      ...['tree', 'tree/a', 'tree/sub', 'tree/sub/b'].map((name) => `127.0.0.${n}/${name}`),
+      `127.0.0.${n}_one.conf`,
+      `127.0.0.${n}_two.conf`,
+    ]);
+    expect(tree('backups')).toEqual(each.sort());
+    expect(get('backups/127.0.0.3/tree/sub/b')).toBe('b');
+    expect(get('backups/127.0.0.4_two.conf')).toBe('2');
+  });
+
+  it('is scp with one host', async () => {
+    put('there/a', 'A');
+    expect((await run(...ONE, 'download', there('a'), 'named')).code).toBe(0);
+    expect((await run(...ONE, 'download', there('a'), 'into/')).code).toBe(0);
+    put('dir/x/y', 'Y');
+    expect((await run(...ONE, 'upload', '-r', 'dir', there('new'))).code).toBe(0);
+    expect((await run(...ONE, 'upload', '-r', 'dir', there('new'))).code).toBe(0);
+    expect([get('named'), get('into/a')]).toEqual(['A', 'A']);
+    expect(tree('there/new')).toEqual(['dir', 'dir/x', 'dir/x/y', 'x', 'x/y']);
+  });
+
+  it('takes wildcards that no shell has seen, and names that look like some', async () => {
+    put('a1.log', '1');
+    put('a2.log', '2');
+    put('b.txt', 'b');
+    put('[x].log', 'x');
+    expect((await run(...ONE, 'upload', 'a?.log', '[x].log', there())).code).toBe(0);
+    expect(tree('there')).toEqual(['[x].log', 'a1.log', 'a2.log']);
+    expect((await run(...ONE, 'download', there('[x].log'), there('a[!1].*'), 'got/')).code).toBe(0);
+    expect(tree('got')).toEqual(['[x].log', 'a2.log']);
+    const { code, err } = await run(...ONE, 'upload', '*.nothing', there());
+    expect([code, err]).toEqual([2, 'bssh: *.nothing: no file matches\n']);
+  });
+
+  it.skipIf(!isRoot)('names host and path of what goes wrong, and goes on with the rest', async () => {
+    put('local.txt', 'x');
+    const denied = await run(...HOSTS, 'upload', 'local.txt', '/etc/');
+    expect(denied.code).toBe(1);
+    expect(denied.err).toContain('127.0.0.3: /etc/local.txt: Permission denied\n');
+    expect(denied.err).toMatch(/^3 exit 1 {2}127\.0\.0\.\[2-4\]$/m);
+    expect(denied.err).toMatch(/^127\.0\.0\.\[2-4\]: exit 1: \/etc\/local\.txt: Permission denied$/m);
+    put('there/good', 'g');
+    const missing = await run(...ONE, 'download', there('gone'), there('good'), there('dir'), 'got/');
+    expect(missing.code).toBe(1);
+    expect(missing.err).toContain(`127.0.0.2: ${there('gone')}: No such file or directory\n`);
+    expect(tree('got')).toEqual(['good']);
+    mkdirSync(there('folder'));
+    const folder = await run(...ONE, 'download', there('folder'), 'got/');
+    expect([folder.code, folder.err]).toEqual([1, expect.stringContaining('is a directory (-r copies it)')]);
+    const nowhere = await run(...ONE, 'upload', 'local.txt', there('no/such/'));
+    expect([nowhere.code, nowhere.err]).toEqual([
+      1,
+      expect.stringContaining(`${there('no/such/')}: no such directory`),
+    ]);
+  });
+
+  it('refuses at once what cannot work', async () => {
+    put('a/same', '1');
+    put('b/same', '2');
+    put('file', 'f');
+    for (const [args, said] of [
+      [['upload', 'nothing', there()], 'nothing: no such file or directory'],
+      [['upload', 'a', there()], 'a is a directory (-r copies it)'],
+      [['upload', 'a/same', 'b/same', there()], 'a/same and b/same would both become same'],
+      [['download', '/etc/hosts', 'file'], 'file is no directory'],
+      [['upload', '--delete', 'file', there()], '--delete goes with --sync'],
+      [['upload', '--bandwidth', 'fast', 'file', there()], '--bandwidth is a number of bytes such as 512K or 10M'],
+      [['--resume', 'uptime'], '--resume belongs to upload and download'],
+    ] as const) {
+      const { code, err, out } = await run(...HOSTS, ...args);
+      expect([code, out]).toEqual([2, '']);
+      expect(err).toContain(said);
+    }
+    expect(tree('there')).toEqual([]);
+  });
+
+  it('keeps two files of one name from writing over each other', async () => {
+    put('there/a/same', '1');
+    put('there/b/same', '2');
+    const { code, err } = await run(...ONE, 'download', there('*/same'), 'got');
+    expect(code).toBe(1);
+    expect(err).toContain('got/same is already there from another source');
+    expect(get('got/same')).toBe('1');
+  });
+
+  it('prints the plan without a connection', async () => {
+    put('local.txt', 'x');
+    const stopped = ['-H', '127.0.0.2,u@[::1]:1', '--dry-run'];
+    const { code, out } = await bssh.run(['-F', 'none', ...stopped, 'upload', 'local.txt', '/tmp/'], { cwd: dir });
+    expect(code).toBe(0);
+    expect(lines(out)[0]).toBe('127.0.0.2: upload local.txt -> /tmp/local.txt');
+    const json = await bssh.run(['-F', 'none', ...stopped, '--json', 'download', '/etc/hosts', 'x/'], { cwd: dir });
+    expect(JSON.parse(lines(json.out)[0]!)).toMatchObject({
+      host: '127.0.0.2',
+      from: '/etc/hosts',
+      to: 'x/127.0.0.2_hosts',
+    });
+    expect(existsSync(join(dir, 'x'))).toBe(false);
+  });
+
+  it('tells programs every file', async () => {
+    put('dir/a', 'aa');
+    put('dir/b', 'bbb');
+    const { code, out } = await run(...HOSTS, '--json', 'upload', '-r', 'dir', there());
+    expect(code).toBe(0);
+    const events = lines(out).map((line) => JSON.parse(line));
+    const files = events.filter(({ type }) => type === 'file');
+    expect(files).toHaveLength(6);
+    expect(files).toContainEqual(
+      expect.objectContaining({ v: 1, host: '127.0.0.4', from: 'dir/b', to: there('dir/b'), bytes: 3 }),
+    );
+    expect(events.filter(({ type }) => type === 'tree')[0]).toMatchObject({
+      files: 2,
+      directories: 1,
+      bytes: 5,
+      failed: 0,
+    });
+    expect(events.some(({ type }) => type === 'progress')).toBe(true);
+    expect(events.at(-1)).toMatchObject({ type: 'summary', classes: { ok: 3 } });
+    const failed = await run(...ONE, '--json', 'download', there('gone'), 'x');
+    expect(lines(failed.out).map((line) => JSON.parse(line))).toContainEqual(
+      expect.objectContaining({
+        type: 'failure',
+        path: there('gone'),
+        message: `${there('gone')}: No such file or directory`,
+      }),
+    );
+  });
+
+  it('leaves links out, or follows them', async () => {
+    put('dir/a', 'a');
+    symlinkSync('a', join(dir, 'dir/link'));
+    const plain = await run(...ONE, 'upload', '-r', 'dir', there('plain'));
+    expect(plain.out).toContain('1 left out');
+    expect((await run(...ONE, 'upload', '-r', '--follow', 'dir', there('followed'))).code).toBe(0);
+    expect([tree('there/plain'), tree('there/followed')]).toEqual([['a'], ['a', 'link']]);
+  });
+
+  it('keeps times and permissions when asked to, and says little when asked to', async () => {
+    put('a', 'a', 0o604);
+    utimesSync(join(dir, 'a'), 1_000_000_000, 1_000_000_000);
+    const { code, out, err } = await run(...ONE, '--quiet', 'upload', '--preserve', 'a', there());
+    expect([code, out, err]).toEqual([0, '', '']);
+    expect(statSync(there('a')).mtimeMs).toBe(1e12);
+    expect(statSync(there('a')).mode & 0o777).toBe(0o604);
+  });
+
+  it('makes a directory like another one, and only then', async () => {
+    put('src/same', 's');
+    put('src/changed', 'old');
+    put('src/sub/deep', 'd');
+    expect((await run(...ONE, 'upload', '--sync', 'src', there('copy'))).code).toBe(0);
+    const idle = await run(...ONE, 'upload', '--sync', 'src', there('copy'));
+    expect(idle.out).toContain('0 files, 2 directories, 0 bytes, 3 unchanged, 0 deleted');
+    put('src/changed', 'newer');
+    put('there/copy/extra/x', 'x');
+    for (const path of ['there/copy', 'there/copy/extra']) chmodSync(join(dir, path), 0o777);
+    const plan = await run(...ONE, 'upload', '--sync', '--delete', '--dry-run', 'src', there('copy'));
+    expect(lines(plan.out).slice(0, 2).sort()).toEqual([
+      `127.0.0.2: copy src/changed -> ${there('copy/changed')}`,
+      `127.0.0.2: delete ${there('copy/extra')}`,
+    ]);
+    expect([get('there/copy/changed'), existsSync(there('copy/extra/x'))]).toEqual(['old', true]);
+    expect((await run(...ONE, 'upload', '--sync', '--delete', 'src', there('copy'))).code).toBe(0);
+    expect(tree('there/copy')).toEqual(['changed', 'same', 'sub', 'sub/deep']);
+    expect(get('there/copy/changed')).toBe('newer');
+  });
+
+  it('mirrors directories of hosts here; contents count when asked to', async () => {
+    put('there/src/a', 'aaa');
+    put('there/src/sub/b', 'b');
+    expect((await run(...HOSTS, 'download', '--sync', there('src'), 'mirror')).code).toBe(0);
+    expect(tree('mirror/127.0.0.3')).toEqual(['a', 'sub', 'sub/b']);
+    // Same size, same time, other bytes: only the contents tell.
+    const { mtimeMs } = statSync(there('src/a'));
+    put('mirror/127.0.0.3/a', 'xxx');
+    utimesSync(join(dir, 'mirror/127.0.0.3/a'), mtimeMs / 1000, mtimeMs / 1000);
+    put('mirror/127.0.0.3/sub/extra', 'x');
+    await run(...HOSTS, 'download', '--sync', '--delete', there('src'), 'mirror');
+    expect([get('mirror/127.0.0.3/a'), existsSync(join(dir, 'mirror/127.0.0.3/sub/extra'))]).toEqual(['xxx', false]);
+    await run(...HOSTS, 'download', '--sync', '--checksum', there('src'), 'mirror');
+    expect(get('mirror/127.0.0.3/a')).toBe('aaa');
+  });
+
+  it('ends at Ctrl-C without leaving anything half', async () => {
+    put('big', 'x'.repeat(4_000_000));
+    let signalled = false;
+    const outcome = await bssh.run([...bssh.common, ...ONE, '--bandwidth', '500K', 'upload', 'big', there()], {
+      cwd: dir,
+      started: (child) => {
+        const timer = setInterval(() => {
+          if (!readdirSync(there()).some((name) => name.endsWith('.part'))) return;
+          clearInterval(timer);
+          signalled = child.kill('SIGINT') && child.kill('SIGTERM');
+        }, 50);
+        child.on('exit', () => clearInterval(timer));
+      },
+    });
+    expect(signalled).toBe(true);
+    expect(outcome.code).toBe(130);
+    expect(tree('there')).toEqual([]);
+  });
+});
