@@ -18,6 +18,7 @@ import { chooseCrypto } from './crypto.ts';
 import { LOG_LEVELS, type Log, type LogLevel, openLogFile } from './log.ts';
 import type { Invocation } from './options/settings.ts';
 import { planHop } from './plan.ts';
+import { printErr } from './print.ts';
 import { neutralise } from './terminal.ts';
 import { SOFTWARE, VERSION } from './version.ts';
 
@@ -128,5 +129,5 @@ export function jumpPool(context: RunContext, habits: HopHabits): JumpPool {
 /** A server's banner: on stderr, control sequences made harmless on a terminal, bytes as they are elsewhere. */
 export function showBanner(message: Uint8Array, log: Log, isTerminal: boolean): void {
   if (!log.wants('info')) return;
-  process.stderr.write(isTerminal ? neutralise(message).replaceAll('\r', '') : message);
+  printErr(isTerminal ? neutralise(message).replaceAll('\r', '') : message);
 }

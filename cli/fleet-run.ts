@@ -3,6 +3,7 @@
  * its interrupts and its end. What is done on a host is the command's.
  */
 
+import { isatty } from 'node:tty';
 import {
   type FleetOutcome,
   type HostContext,
@@ -15,7 +16,7 @@ import {
   systemClock,
   type TaskOutcome,
 } from '../client/index.ts';
-import { jumpPool, openContext, planLevel, type RunContext, showBanner } from './context.ts';
+import { jumpPool, logTo, openContext, planLevel, type RunContext, showBanner } from './context.ts';
 import { fleetExitCode } from './exit.ts';
 import type { ClusterIntent } from './grammar.ts';
 import type { SelectedHost } from './hosts/select.ts';
@@ -141,7 +142,7 @@ export async function runFleetJob(
 }
 
 function connection(entry: FleetEntry, host: HostContext, context: RunContext, pool: JumpPool): Promise<Opened> {
-  const isTerminal = process.stderr.isTTY === true;
+  const isTerminal = isatty(2);
   return openHost(
     entry.plan,
     openContext(context, {
@@ -151,7 +152,7 @@ function connection(entry: FleetEntry, host: HostContext, context: RunContext, p
       onPhase: (phase) => host.phase(phase),
       onBanner: (message) => showBanner(message, context.log, isTerminal),
       warn: (text) => context.log.info(`${entry.name}: ${text}`),
-      log: (level, text) => context.log.debug(level, () => `${entry.name}: ${text}`),
+      log: logTo(context.log, `${entry.name}: `),
     }),
   );
 }

@@ -4,7 +4,8 @@
  * Every message is made harmless before it is written: much of it quotes the peer. Nothing here touches stdout.
  */
 
-import { closeSync, openSync, writeSync } from 'node:fs';
+import { closeSync, openSync } from 'node:fs';
+import { writeAll } from './print.ts';
 import { neutralise } from './terminal.ts';
 
 /** LogLevel of ssh_config(5), in its order. */
@@ -97,26 +98,13 @@ export interface LogFile {
 /** `-E file`: appended to (O_APPEND), one write a message, so that processes can share it and a crash loses nothing. */
 export function openLogFile(path: string): LogFile {
   const fd = openSync(path, 'a', 0o600);
-  return { write: (text) => writeAll(fd, text), close: () => closeSync(fd) };
+  return { write: (text) => writeAll(fd, Buffer.from(text)), close: () => closeSync(fd) };
 }
 
 function writeStderr(text: string): void {
   try {
-    writeAll(2, text);
+    writeAll(2, Buffer.from(text));
   } catch {
     // Nobody is left to be told.
-  }
-}
-
-function writeAll(fd: number, text: string): void {
-  const bytes = Buffer.from(text);
-  for (let at = 0; at < bytes.length; ) {
-    try {
-      at += writeSync(fd, bytes, at);
-    } catch (error) {
-      // A stderr that somebody else made non-blocking is full for a moment.
-      if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') throw error;
-      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1);
-    }
   }
 }

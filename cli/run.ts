@@ -23,6 +23,7 @@ import {
   type SshIntent,
 } from './grammar.ts';
 import { Log, levelOf } from './log.ts';
+import { printErr, printOut } from './print.ts';
 import { VERSION } from './version.ts';
 
 export async function run(argv: readonly string[], env: NodeJS.ProcessEnv, program: string): Promise<number> {
@@ -68,11 +69,11 @@ function namedInSshConfig(name: string, sshConfig: string | undefined, env: Io['
 async function perform(intent: Intent, io: Io): Promise<number> {
   switch (intent.kind) {
     case 'version':
-      process.stderr.write(`bssh ${VERSION}, Node.js ${process.version.slice(1)}\n`);
+      printErr(`bssh ${VERSION}, Node.js ${process.version.slice(1)}\n`);
       return 0;
     case 'help': {
       const { helpText } = await import('./help.ts');
-      process.stdout.write(await helpText());
+      printOut(await helpText());
       return 0;
     }
     case 'generate':
@@ -82,7 +83,7 @@ async function perform(intent: Intent, io: Io): Promise<number> {
       const names = query(intent.what, io.env);
       if (names === undefined)
         throw new SshError('usage', `Unsupported query "${intent.what}"`, { detail: { exit: 255 } });
-      process.stdout.write(names.map((name) => `${name}\n`).join(''));
+      printOut(names.map((name) => `${name}\n`).join(''));
       return 0;
     }
     default:
@@ -93,11 +94,11 @@ async function perform(intent: Intent, io: Io): Promise<number> {
 async function generate(what: string): Promise<number> {
   if (what === 'man') {
     const { manPage } = await import('./man.ts');
-    process.stdout.write(manPage(VERSION));
+    printOut(manPage(VERSION));
     return 0;
   }
   const { completionScripts } = await import('./completion.ts');
-  process.stdout.write(completionScripts[what]?.() ?? '');
+  printOut(completionScripts[what]?.() ?? '');
   return 0;
 }
 
@@ -111,7 +112,9 @@ async function connectAndRun(intent: SshIntent | ClusterIntent, io: Io): Promise
   if (notYet.length > 0 && intent.kind !== 'dump')
     throw new SshError('unsupported', notYet.join('\n'), { detail: { exit: ExitCode.ssh } });
   const { TerminalPrompter } = await import('./prompts.ts');
-  const prompter = new TerminalPrompter({ env: io.env });
+  const { backgroundPart } = await import('./background.ts');
+  const prompter =
+    backgroundPart()?.prompter ?? new TerminalPrompter({ env: io.env, onSecret: (secret) => io.log.hide(secret) });
   const context = runContext(io, invocation, prompter);
   if (intent.kind !== 'cluster') return oneHost(intent, context);
   for (const note of intent.config.notes) context.log.debug(1, note);
@@ -123,7 +126,7 @@ async function connectAndRun(intent: SshIntent | ClusterIntent, io: Io): Promise
     }
     case 'list': {
       const { list } = await import('./commands/list.ts');
-      process.stdout.write(list(intent));
+      printOut(list(intent));
       return 0;
     }
     case 'upload':
@@ -143,7 +146,7 @@ async function oneHost(intent: SshIntent, context: RunContext): Promise<number> 
   const plan = planOne(intent, context.resolve);
   if (intent.kind === 'dump') {
     const { dumpOptions } = await import('../client/index.ts');
-    process.stdout.write(
+    printOut(
       dumpOptions(plan)
         .map((line) => `${line}\n`)
         .join(''),

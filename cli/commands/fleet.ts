@@ -1,5 +1,5 @@
 /**
- * `exec` and `ping` on many hosts: plans, then one task a host, events to one renderer, one exit code.
+ * `exec` and `ping` on many hosts: what one host is asked, and how what was started is ended.
  */
 
 import {
@@ -9,24 +9,17 @@ import {
   forwardAgent,
   forwardedAgent,
   type HostContext,
-  type HostPlan,
-  type JumpPool,
-  openHost,
-  runOnHosts,
+  type Opened,
   SshError,
   setUpForwards,
-  systemClock,
   type TaskOutcome,
   withoutForwarding,
 } from '../../client/index.ts';
-import { jumpPool, logTo, openContext, planLevel, type RunContext, showBanner } from '../context.ts';
+import { logTo, type RunContext } from '../context.ts';
 import { environment } from '../environment.ts';
-import { fleetExitCode } from '../exit.ts';
+import { type Connect, type FleetEntry, fleetEntries, runFleetJob } from '../fleet-run.ts';
 import type { ClusterIntent } from '../grammar.ts';
-import type { SelectedHost } from '../hosts/select.ts';
-import { planMany } from '../plan.ts';
-import { createRenderer } from '../render/index.ts';
-import { Interrupts } from '../signals.ts';
+import { printOut } from '../print.ts';
 import { neutraliseLine } from '../terminal.ts';
 
 /** How long a signal has to show, and how long a process has after TERM and KILL, to be reported gone (milliseconds). */
@@ -36,37 +29,22 @@ const KILL_PATIENCE = 2000;
 /** Channel windows for many hosts: memory is their number times this. */
 const FLEET_WINDOW = 1024 * 1024;
 
-interface FleetEntry {
-  readonly name: string;
-  readonly gateway: string | undefined;
-  readonly selected: SelectedHost;
-  readonly plan: HostPlan;
-}
-
-function plans(intent: ClusterIntent, context: RunContext, command: string | undefined): FleetEntry[] {
-  return intent.selection!.hosts.map((selected) => {
-    const plan = planMany(selected, intent.invocation, command, context.resolve);
-    const gateway =
-      plan.proxyJump.length === 0
-        ? undefined
-        : plan.proxyJump.map((hop) => `${hop.user ?? ''}@${hop.host}:${hop.port ?? ''}`).join(',');
-    return { name: selected.name, gateway, selected, plan };
-  });
-}
-
 /** Runs the words as a command on every host of the selection; the exit code of section "many hosts". */
 export async function runFleet(intent: ClusterIntent, context: RunContext): Promise<number> {
-  const command = intent.subcommand === 'ping' ? undefined : intent.words.join(' ');
-  const entries = plans(intent, context, command);
-  const first = entries[0];
-  if (first !== undefined && context.log.level === 'info') context.log.level = planLevel(first.plan);
+  const isPing = intent.subcommand === 'ping';
+  const command = isPing ? undefined : intent.words.join(' ');
+  const entries = fleetEntries(intent, context, command);
   if (intent.run.dryRun) {
-    process.stdout.write(dryRun(intent, entries, command));
+    printOut(dryRun(intent, entries, command));
     return 0;
   }
-  if (entries.length === 0)
-    throw new SshError('usage', 'no host is left to run on', { detail: { grammar: 'cluster', exit: 2 } });
-  return execute(intent, context, entries, command);
+  return runFleetJob(intent, context, entries, () => ({
+    label: command ?? 'ping',
+    timeout: (entry) => entry.selected.timeout * 1000,
+    task: (entry, host, connect) =>
+      command === undefined ? ping(host, connect) : exec(entry, host, context, connect, command),
+    ...(isPing && { exitCode: ({ results }) => pingCode(results.map((result) => result.class === 'ok')) }),
+  }));
 }
 
 function dryRun(intent: ClusterIntent, entries: readonly FleetEntry[], command: string | undefined): string {
@@ -91,108 +69,15 @@ function dryRun(intent: ClusterIntent, entries: readonly FleetEntry[], command: 
     .join('');
 }
 
-async function execute(
-  intent: ClusterIntent,
-  context: RunContext,
-  entries: readonly FleetEntry[],
-  command: string | undefined,
-): Promise<number> {
-  const { run, selection } = intent;
-  const closed = new AbortController();
-  const rendering = createRenderer({
-    hosts: entries.map(({ name, plan }) => ({ name, host: plan.hostName, user: plan.user, port: plan.port })),
-    mode:
-      run.output === 'quiet'
-        ? run.outputDir === undefined
-          ? 'stream'
-          : 'none'
-        : run.outputDir !== undefined && run.output === 'stream'
-          ? undefined
-          : run.output,
-    outputDir: run.outputDir,
-    command: command ?? 'ping',
-    quiet: run.output === 'quiet' || context.log.level === 'quiet',
-    prefix: run.prefix,
-    color: run.color,
-    stdout: process.stdout,
-    stderr: process.stderr,
-    env: context.env,
-    clock: systemClock,
-    now: Date.now,
-    onClosed: () => closed.abort(),
-  });
-  if (intent.invocation.logFile === undefined) context.log.redirect((text) => rendering.message(text));
-  const interrupts = new Interrupts({
-    stages: 2,
-    onStage: (stage) =>
-      rendering.message(
-        stage === 'stop'
-          ? 'Interrupted: no further hosts are started; once more ends what runs.\n'
-          : 'Ending what runs ...\n',
-      ),
-  });
-  const pool = jumpPool(context, 'many');
-  try {
-    const outcome = await runOnHosts(
-      entries,
-      (entry, host) =>
-        command === undefined ? ping(entry, host, context, pool) : exec(entry, host, context, pool, command),
-      (event) => rendering.event(event),
-      {
-        parallel: selection!.parallel,
-        ...(run.handshakes !== undefined && { handshakeLimit: run.handshakes }),
-        commandTimeout: (index) => entries[index]!.selected.timeout * 1000,
-        failFast: run.failFast,
-        ...(run.maxFailures !== undefined && {
-          maxFailures: 'count' in run.maxFailures ? run.maxFailures.count : run.maxFailures,
-        }),
-        retries: run.retries,
-        stop: interrupts.stop,
-        signal: AbortSignal.any([interrupts.abort, closed.signal]),
-      },
-    );
-    await rendering.end(outcome);
-    const main = entries.findIndex(({ name }) => name === selection!.main);
-    return command === undefined
-      ? pingCode(outcome.results.map((result) => result.class === 'ok'))
-      : fleetExitCode({
-          results: outcome.results,
-          policy: run.exit,
-          ...(main >= 0 && { main }),
-          interrupted: interrupts.code,
-          brokenPipe: closed.signal.aborted,
-        });
-  } finally {
-    interrupts.dispose();
-    await pool.close();
-  }
-}
-
 /** All answered 0, some 1, none 255. */
 const pingCode = (answers: readonly boolean[]): number =>
   answers.every(Boolean) ? 0 : answers.some(Boolean) ? 1 : 255;
 
-async function connection(entry: FleetEntry, host: HostContext, context: RunContext, pool: JumpPool) {
-  const isTerminal = process.stderr.isTTY === true;
-  return openHost(
-    entry.plan,
-    openContext(context, {
-      signal: host.signal,
-      jump: pool.jump,
-      handshake: () => host.handshake(),
-      onPhase: (phase) => host.phase(phase),
-      onBanner: (message) => showBanner(message, context.log, isTerminal),
-      warn: (text) => context.log.info(`${entry.name}: ${text}`),
-      log: logTo(context.log, `${entry.name}: `),
-    }),
-  );
-}
-
-async function ping(entry: FleetEntry, host: HostContext, context: RunContext, pool: JumpPool): Promise<TaskOutcome> {
-  const { connection: opened } = await connection(entry, host, context, pool);
+async function ping(host: HostContext, connect: Connect): Promise<TaskOutcome> {
+  const { connection } = await connect();
   host.phase('command');
   await host.output('stdout', Buffer.from('alive\n'));
-  await opened.close();
+  await connection.close();
   return { exitStatus: 0 };
 }
 
@@ -200,15 +85,16 @@ async function exec(
   entry: FleetEntry,
   host: HostContext,
   context: RunContext,
-  pool: JumpPool,
+  connect: Connect,
   command: string,
 ): Promise<TaskOutcome> {
-  const { connection: opened, distrusted } = await connection(entry, host, context, pool);
+  const opened = await connect();
+  const { connection } = opened;
   try {
     host.phase('command');
-    const forwards = await forwardsOf(entry, host, context, opened, distrusted);
-    const handle = await opened.exec(command, {
-      ...(forwards.request && { before: forwards.request }),
+    const before = await forwardsOf(entry, host, context, opened);
+    const handle = await connection.exec(command, {
+      ...(before && { before }),
       env: environment(entry.plan, context.env),
       channel: { window: FLEET_WINDOW, maxWindow: FLEET_WINDOW },
       stdout: (chunk) => host.output('stdout', chunk) as void | Promise<void>,
@@ -220,10 +106,10 @@ async function exec(
     } catch (error) {
       if (!host.signal.aborted) throw error;
       // Awaited here: the connection is closed when this function is left.
-      return await endRemote(handle, opened);
+      return await endRemote(handle, connection);
     }
   } finally {
-    void opened.close();
+    void connection.close();
   }
 }
 
@@ -235,8 +121,7 @@ async function forwardsOf(
   entry: FleetEntry,
   host: HostContext,
   context: RunContext,
-  opened: Connection,
-  distrusted: boolean,
+  { connection, distrusted }: Opened,
 ) {
   const warn = (text: string): void => context.log.error(`${entry.name}: ${text}`);
   const log = logTo(context.log, `${entry.name}: `);
@@ -244,7 +129,7 @@ async function forwardsOf(
   const list = planned.list.filter(({ type }) => host.index === 0 || type.startsWith('remote'));
   if (list.length > 0) {
     const forwards = await setUpForwards(
-      opened,
+      connection,
       { ...planned, list },
       { addressFamily: entry.plan.addressFamily, warn, log },
     );
@@ -252,7 +137,7 @@ async function forwardsOf(
       throw new SshError('channel-request', 'a forwarding could not be set up', { detail: { request: 'forwarding' } });
   }
   const agent = planned.agent.on ? forwardedAgent(entry.plan) : undefined;
-  return { request: agent === undefined ? undefined : forwardAgent(opened, agent, { log }).request };
+  return agent === undefined ? undefined : forwardAgent(connection, agent, { log }).request;
 }
 
 function untilAborted(handle: ExecHandle, signal: AbortSignal): Promise<Exit> {

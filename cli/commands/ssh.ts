@@ -3,6 +3,7 @@
  */
 
 import { spawnSync } from 'node:child_process';
+import { isatty } from 'node:tty';
 import {
   type Connection,
   type ExecHandle,
@@ -23,13 +24,17 @@ import {
   stdioForward,
   withoutForwarding,
 } from '../../client/index.ts';
+import { backgroundPart, startBackground } from '../background.ts';
 import { jumpPool, logTo, openContext, planLevel, type RunContext, showBanner } from '../context.ts';
+import { controlCommand, isControlCommand } from '../control/command.ts';
+import { type ControlRoute, controlRoute, type Held } from '../control/route.ts';
 import { environment } from '../environment.ts';
 import { ExitCode } from '../exit.ts';
 import type { SshIntent } from '../grammar.ts';
-import { type ForwardControl, runSession } from '../session/interactive.ts';
+import { printErr } from '../print.ts';
+import { type ForwardControl, lostConnection, runSession } from '../session/interactive.ts';
 import { describeTerminal } from '../session/raw-terminal.ts';
-import { FdSink, StdinReader } from '../session/stdio.ts';
+import { FdSink, readableOf, StdinReader, writableOf } from '../session/stdio.ts';
 import { Interrupts } from '../signals.ts';
 
 /** What is run on the other side. */
@@ -60,7 +65,7 @@ function remoteOf(plan: HostPlan, intent: SshIntent): Remote {
 /** ssh(1): a terminal for shells on a terminal, and where it was asked for; -tt even without one here. */
 function wantsTty(plan: HostPlan, remote: Remote, context: RunContext): boolean {
   if (remote.kind === 'none') return false;
-  const local = process.stdin.isTTY === true && !plan.session.stdinNull;
+  const local = isatty(0) && !plan.session.stdinNull;
   const { requestTty } = plan.session;
   if (requestTty === 'no') return false;
   if (requestTty === 'force') return true;
@@ -77,7 +82,7 @@ function open(plan: HostPlan, context: RunContext, interrupts: Interrupts, pool:
     openContext(context, {
       signal: interrupts.abort,
       jump: pool.jump,
-      onBanner: (message) => showBanner(message, log, process.stderr.isTTY === true),
+      onBanner: (message) => showBanner(message, log, isatty(2)),
       onVersion: (version) => log.debug(1, `Remote protocol version 2.0, remote software version ${version.software}`),
       onKeys: (algorithms) => {
         const { kex, hostKey, clientToServer, serverToClient } = algorithms;
@@ -107,20 +112,56 @@ export async function ssh(plan: HostPlan, intent: SshIntent, context: RunContext
     else log.debug(1, text);
   }
   for (const keyword of plan.withoutEffect) log.debug(1, `${keyword} has no effect in this client`);
+  const { controlCommand: asked } = intent.invocation;
+  if (isControlCommand(asked)) return controlCommand(plan, asked, context);
   const remote = remoteOf(plan, intent);
-  const tty = wantsTty(plan, remote, context);
   const interrupts = new Interrupts();
   const pool = jumpPool(context, intent.strict ? 'strict' : 'one');
   try {
-    const opened = await open(plan, context, interrupts, pool);
-    return await new OneHost(opened, { plan, intent, remote, tty, context, interrupts }).run();
+    if (plan.session.fork && backgroundPart() === undefined)
+      return await goToBackground(plan, remote, context, interrupts);
+    const tty = wantsTty(plan, remote, context);
+    const route = await controlRoute({
+      plan,
+      context,
+      proxyOnly: asked === 'proxy',
+      session: remote.kind !== 'none' || intent.invocation.stdioForward !== undefined,
+      signal: interrupts.abort,
+    });
+    if (route.kind === 'exit') return route.code;
+    const opened: Opened =
+      route.kind === 'shared'
+        ? { connection: route.connection, distrusted: false, hostKeysUpdated: async () => {} }
+        : await open(plan, context, interrupts, pool);
+    return await new OneHost(opened, route, { plan, intent, remote, tty, context, interrupts }).run();
   } catch (error) {
     if (interrupts.code !== undefined) return interrupts.code;
-    throw error;
+    const lost = lostConnection(error, plan.host);
+    if (lost === undefined) throw error;
+    printErr(`${lost}\r\n`);
+    return ExitCode.ssh;
   } finally {
     interrupts.dispose();
     await pool.close();
   }
+}
+
+/** -f: another process does all of it; we leave when it has logged in and set up its forwardings. */
+async function goToBackground(
+  plan: HostPlan,
+  remote: Remote,
+  context: RunContext,
+  interrupts: Interrupts,
+): Promise<number> {
+  if (remote.kind === 'shell') throw usage('Cannot fork into background without a command to execute.');
+  const outcome = await startBackground({
+    part: 'fork',
+    prompter: context.prompter,
+    output: true,
+    attached: plan.proxyCommand !== undefined,
+    signal: interrupts.abort,
+  });
+  return outcome.kind === 'ended' ? outcome.code : ExitCode.ok;
 }
 
 interface Situation {
@@ -135,10 +176,12 @@ interface Situation {
 class OneHost {
   readonly #connection: Connection;
   readonly #opened: Opened;
+  readonly #route: ControlRoute;
   readonly #situation: Situation;
   readonly #warn: (text: string) => void;
 
-  constructor(opened: Opened, situation: Situation) {
+  constructor(opened: Opened, route: ControlRoute, situation: Situation) {
+    this.#route = route;
     this.#connection = opened.connection;
     this.#opened = opened;
     this.#situation = situation;
@@ -146,20 +189,36 @@ class OneHost {
   }
 
   async run(): Promise<number> {
-    const { plan, intent, remote, context } = this.#situation;
+    const { plan, intent, remote, context, interrupts } = this.#situation;
+    let held: Held | undefined;
     try {
       const asked = this.#opened.distrusted ? withoutForwarding(plan.forwards, this.#warn) : plan.forwards;
-      const forwards = await setUpForwards(this.#connection, asked, {
-        addressFamily: plan.addressFamily,
-        warn: (text) => context.log.error(text),
-        log: logTo(context.log),
-      });
+      // A shared connection has been asked for its forwardings already.
+      const list = this.#route.kind === 'shared' ? [] : asked.list;
+      const forwards = await setUpForwards(
+        this.#connection,
+        { ...asked, list },
+        { addressFamily: plan.addressFamily, warn: (text) => context.log.error(text), log: logTo(context.log) },
+      );
       if (forwards.fatal) return ExitCode.ssh;
+      if (this.#route.kind === 'own') held = await this.#route.listen(this.#connection, forwards);
+      const background = backgroundPart();
+      if (background?.part === 'master') {
+        await background.ready({ quiet: !context.log.wants('debug1') });
+        await held?.finish(interrupts.abort);
+        return ExitCode.ok;
+      }
       this.#localCommand();
-      if (intent.invocation.stdioForward !== undefined) return await this.#stdioForward(intent.invocation.stdioForward);
-      if (remote.kind === 'none') return await this.#wait();
-      return await this.#session(forwards, asked);
+      let code: number;
+      if (intent.invocation.stdioForward !== undefined) code = await this.#stdioForward(intent.invocation.stdioForward);
+      else if (remote.kind === 'none') {
+        await background?.ready({ quiet: !context.log.wants('debug1') });
+        code = await this.#wait();
+      } else code = await this.#session(forwards, asked);
+      await held?.finish(interrupts.abort);
+      return code;
     } finally {
+      held?.close();
       await this.#opened.hostKeysUpdated();
       await this.#connection.close();
     }
@@ -179,8 +238,8 @@ class OneHost {
     const to = parseStdioForward(target);
     if (to === undefined) throw usage(`Bad stdio forwarding specification '${target}'`);
     await stdioForward(this.#connection, to, {
-      input: process.stdin,
-      output: process.stdout,
+      input: readableOf(new StdinReader()),
+      output: writableOf(new FdSink(1)),
       signal: this.#situation.interrupts.abort,
     });
     return 0;
@@ -203,18 +262,21 @@ class OneHost {
   }
 
   async #session(forwards: Forwards, asked: HostPlan['forwards']): Promise<number> {
-    const { plan, remote, tty, context, interrupts } = this.#situation;
+    const { plan, tty, context, interrupts } = this.#situation;
     const handle = await this.#start(await this.#execOptions(asked));
     const { escapeChar } = plan.session;
+    const background = backgroundPart();
+    // A command in the background may still write to standard error.
+    await background?.ready({ quiet: false });
     return runSession({
       handle,
       connection: this.#connection,
-      stdin: plan.session.stdinNull ? undefined : new StdinReader(),
+      stdin: plan.session.stdinNull || background !== undefined ? undefined : new StdinReader(),
       stdout: new FdSink(1),
       stderr: new FdSink(2),
       host: plan.host,
       tty,
-      ttyRequired: remote.kind === 'shell' || plan.session.requestTty === 'force' || plan.session.requestTty === 'yes',
+      ttyRequired: plan.session.requestTty === 'force' || plan.session.requestTty === 'yes',
       escapeChar,
       commandLine: plan.session.escapeCommandLine,
       permitLocalCommand: plan.session.permitLocalCommand,

@@ -21,6 +21,7 @@ import { type Connect, type FleetEntry, type FleetJob, fleetEntries, runFleetJob
 import type { ClusterIntent } from '../grammar.ts';
 import type { FileOptions } from '../options/run.ts';
 import { usageError } from '../options/usage.ts';
+import { printOut } from '../print.ts';
 import { fileNames, type Rendering } from '../render/index.ts';
 import { neutraliseLine } from '../terminal.ts';
 import { countText, rateText, sizeText, timeText } from '../transfer/amounts.ts';
@@ -49,7 +50,7 @@ export async function transfer(intent: ClusterIntent, context: RunContext): Prom
   try {
     // Only the hosts can tell what differs there.
     if (dryRun && !files.sync) {
-      process.stdout.write(planText(intent, entries, work));
+      printOut(planText(intent, entries, work));
       return 0;
     }
     return await runFleetJob(intent, context, entries, (rendering) => transferJob(intent, entries, work, rendering));

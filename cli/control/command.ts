@@ -6,6 +6,7 @@
 import { type ControlClient, connectControl, type HostPlan, SshError } from '../../client/index.ts';
 import type { RunContext } from '../context.ts';
 import { ExitCode } from '../exit.ts';
+import { printErr, printOut } from '../print.ts';
 import { closeForwards, openForwards } from './forward.ts';
 import { NO_PATH } from './route.ts';
 
@@ -46,7 +47,7 @@ async function perform(
   { log }: RunContext,
 ): Promise<number> {
   // ssh(1) ends these lines for a terminal in raw mode.
-  const tell = (text: string): void => void process.stderr.write(`${text}\r\n`);
+  const tell = (text: string): void => printErr(`${text}\r\n`);
   const { list } = plan.forwards;
   switch (command) {
     case 'check':
@@ -61,7 +62,7 @@ async function perform(
       if (log.wants('fatal')) tell('Stop listening request sent.');
       return ExitCode.ok;
     case 'forward': {
-      const onPort = (port: number): void => void process.stdout.write(`${port}\n`);
+      const onPort = (port: number): void => printOut(`${port}\n`);
       if (await openForwards(client, list, log, onPort)) return ExitCode.ok;
       log.error('muxclient: master forward request failed');
       return ExitCode.ssh;

@@ -216,7 +216,7 @@ const session: readonly OptionRow[] = [
     ],
     group: 'Session',
     help: 'Go to the background before the command starts',
-    ready: false,
+    ready: true,
   },
   {
     id: 'tty',
@@ -255,7 +255,7 @@ const session: readonly OptionRow[] = [
     repeatable: true,
     group: 'Session',
     help: 'Share this connection; -MM asks before each use',
-    ready: false,
+    ready: true,
   },
   {
     id: 'control-path',
@@ -265,7 +265,7 @@ const session: readonly OptionRow[] = [
     sets: [{ keyword: 'ControlPath', mode: 'replace' }],
     group: 'Session',
     help: 'Socket of a shared connection',
-    ready: false,
+    ready: true,
   },
   {
     id: 'control-command',
@@ -274,7 +274,7 @@ const session: readonly OptionRow[] = [
     choices: ['check', 'forward', 'cancel', 'exit', 'stop', 'proxy'],
     group: 'Session',
     help: 'Command to the holder of a shared connection',
-    ready: false,
+    ready: true,
   },
 ];
 

@@ -10,6 +10,7 @@
 
 import { constants, fstatSync, openSync, read, writeSync } from 'node:fs';
 import { Socket } from 'node:net';
+import { Readable, Writable } from 'node:stream';
 import { isatty, ReadStream, WriteStream } from 'node:tty';
 
 type Kind = 'tty' | 'stream' | 'file' | 'closed';
@@ -226,4 +227,42 @@ export class FdSink {
     stream.on('error', (error) => this.#failed(error));
     return stream;
   }
+}
+
+/** The reader as a Node stream, for what wants one. */
+export function readableOf(reader: StdinReader): Readable {
+  let held: (() => void) | undefined;
+  let started = false;
+  const stream = new Readable({
+    read() {
+      held?.();
+      held = undefined;
+      if (started) return;
+      started = true;
+      void reader
+        .start((chunk) => (stream.push(chunk) ? undefined : new Promise((resolve) => void (held = resolve))))
+        .then(() => stream.push(null));
+    },
+    destroy(error, callback) {
+      reader.stop();
+      callback(error);
+    },
+  });
+  return stream;
+}
+
+/** The sink as a Node stream; a reader that has left shows as an error of code EPIPE. */
+export function writableOf(sink: FdSink): Writable {
+  const stream = new Writable({
+    write(chunk: Uint8Array, _encoding, callback) {
+      const busy = sink.write(chunk);
+      if (busy === undefined) callback();
+      else busy.then(() => callback(), callback);
+    },
+    final(callback) {
+      sink.flush().then(() => callback(), callback);
+    },
+  });
+  sink.onClosed = () => void stream.destroy(sink.error ?? Object.assign(new Error('EPIPE'), { code: 'EPIPE' }));
+  return stream;
 }
