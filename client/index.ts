@@ -50,11 +50,20 @@ export type {
   TaskOutcome,
 } from './fleet/types.ts';
 export { type AgentForwarding, forwardAgent, forwardedAgent } from './forward/agent.ts';
-export { type ForwardFailure, Forwards, setUpForwards, withoutForwarding } from './forward/forwards.ts';
-export { stdioForward } from './forward/stdio.ts';
+export { dynamicForward } from './forward/dynamic.ts';
+export {
+  type ForwardFailure,
+  Forwards,
+  type SetUpOptions,
+  setUpForwards,
+  withoutForwarding,
+} from './forward/forwards.ts';
+export { localForward } from './forward/local.ts';
+export { remoteForward } from './forward/remote.ts';
+export { type StdioForwardOptions, stdioForward } from './forward/stdio.ts';
 export type { ForwardHandle, ForwardOptions } from './forward/types.ts';
-export { forwardX11, type X11Forwarding } from './forward/x11.ts';
-export { type HostKeyRules, knownHostsPolicy } from './host-key.ts';
+export { forwardX11, type X11Forwarding, type X11Options } from './forward/x11.ts';
+export { type HostKeyOutcome, type HostKeyRules, knownHostsPolicy } from './host-key.ts';
 export { type IdentitySources, identities } from './identities.ts';
 export { JumpPool, type JumpPoolOptions } from './jump.ts';
 export { type KeyFile, KeyStore, type KeyStoreOptions } from './key-store.ts';

@@ -21,7 +21,8 @@ export function decodeUtf8(bytes: Uint8Array): string {
       continue;
     }
     flush(i);
-    const need = lead >= 0xf0 && lead < 0xf5 ? 3 : lead >= 0xe0 && lead < 0xf0 ? 2 : lead >= 0xc2 && lead < 0xe0 ? 1 : 0;
+    const need =
+      lead >= 0xf0 && lead < 0xf5 ? 3 : lead >= 0xe0 && lead < 0xf0 ? 2 : lead >= 0xc2 && lead < 0xe0 ? 1 : 0;
     let code = need === 3 ? lead & 0x07 : need === 2 ? lead & 0x0f : lead & 0x1f;
     let ok = need > 0;
     for (let k = 1; ok && k <= need; k++) {
@@ -30,7 +31,11 @@ export function decodeUtf8(bytes: Uint8Array): string {
       else code = (code << 6) | (next & 0x3f);
     }
     // Overlong forms, surrogates and values past U+10FFFF are as broken as a missing byte.
-    if (ok && ((need === 2 && (code < 0x800 || (code >= 0xd800 && code <= 0xdfff))) || (need === 3 && (code < 0x10000 || code > 0x10ffff)))) {
+    if (
+      ok &&
+      ((need === 2 && (code < 0x800 || (code >= 0xd800 && code <= 0xdfff))) ||
+        (need === 3 && (code < 0x10000 || code > 0x10ffff)))
+    ) {
       ok = false;
     }
     out += ok ? String.fromCodePoint(code) : '\ufffd';
