@@ -42,7 +42,12 @@ describe.skipIf(!requireServer('sshd', 'ssh-keygen'))('over sshd', () => {
   });
 
   it('a signal of ours', async () => {
-    const handle = await connection.exec('exec sleep 100', { stdout: () => {} });
+    let said = '';
+    const handle = await connection.exec('echo up; exec sleep 100', {
+      stdout: (chunk) => void (said += Buffer.from(chunk).toString()),
+    });
+    // sshd answers before its child has a process group that a signal could reach.
+    await expect.poll(() => said).toBe('up\n');
     handle.kill('TERM');
     expect(await within(5000, handle.exit)).toMatchObject({ signal: 'TERM' });
   });
