@@ -13,6 +13,7 @@
 
 import { spawn } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
+import type { Readable } from 'node:stream';
 import type { Prompter, PromptRequest } from '../client/index.ts';
 
 export type BackgroundPart = 'fork' | 'master';
@@ -21,6 +22,10 @@ export type BackgroundPart = 'fork' | 'master';
 const VARIABLE = 'BSSH_BACKGROUND';
 /** Added to the part: the process shares the terminal's session. */
 const ATTACHED = '+attached';
+/** Added to the part: once it is ready it says nothing any more. */
+const QUIET = '+quiet';
+/** Milliseconds for what was said just before `ready`. */
+const LAST_WORDS = 500;
 
 type FromChild =
   | { readonly kind: 'ready' }
@@ -37,8 +42,10 @@ interface FromParent {
 export interface StartOptions {
   readonly part: BackgroundPart;
   readonly prompter: Prompter;
-  /** The command's output comes to our standard output. */
+  /** A command runs there, whose output comes to our standard output and error. */
   readonly output: boolean;
+  /** Messages go on to our standard error for good, as those of `-v` do. Default: until it is ready. */
+  readonly talks?: boolean;
   /** Stays in the terminal's session, for a ProxyCommand that asks there. */
   readonly attached: boolean;
   readonly signal?: AbortSignal | undefined;
@@ -65,20 +72,21 @@ export function startBackground({
   const asked = new Map<number, AbortController>();
   return new Promise((resolve) => {
     const onAbort = (): void => void child.kill('SIGTERM');
-    const settle = (outcome: BackgroundOutcome): void => {
+    const settle = async (outcome: BackgroundOutcome): Promise<void> => {
       signal?.removeEventListener('abort', onAbort);
       for (const question of asked.values()) question.abort();
       child.removeAllListeners();
       child.on('error', () => {});
       if (child.connected) child.disconnect();
       child.unref();
+      if (child.stderr !== null) await lastWords(child.stderr);
       resolve(outcome);
     };
     signal?.addEventListener('abort', onAbort, { once: true });
     if (signal?.aborted) onAbort();
     child.once('error', () => settle({ kind: 'ended', code: 255 }));
     // A signal ended it: ssh(1) has no other code for that.
-    child.once('exit', (code) => settle({ kind: 'ended', code: code ?? 255 }));
+    child.once('close', (code) => settle({ kind: 'ended', code: code ?? 255 }));
     child.on('message', (message: FromChild) => {
       switch (message.kind) {
         case 'tell':
@@ -103,20 +111,34 @@ export function startBackground({
   });
 }
 
+/** Settles when no more can come, or takes too long. */
+function lastWords(stderr: Readable): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(() => stderr.destroy(), LAST_WORDS);
+    stderr.once('close', () => {
+      clearTimeout(timer);
+      resolve();
+    });
+    if (stderr.destroyed) stderr.emit('close');
+  });
+}
+
 /** The process that stays, from its own point of view. */
 export class Background {
   readonly part: BackgroundPart;
   /** Asks the person in front of the process that started us. */
   readonly prompter: Prompter;
   readonly #attached: boolean;
+  readonly #quiet: boolean;
   readonly #answers = new Map<number, (answer: string | undefined) => void>();
   #nextId = 0;
   /** Who waits for us has left: so do we, in order. */
   readonly #onOrphaned = (): void => void process.kill(process.pid, 'SIGTERM');
 
-  constructor(part: BackgroundPart, attached: boolean) {
+  constructor(part: BackgroundPart, attached: boolean, quiet: boolean) {
     this.part = part;
     this.#attached = attached;
+    this.#quiet = quiet;
     this.prompter = {
       ask: (request, signal) => this.#ask(request, signal),
       tell: (text) => this.#send({ kind: 'tell', text }),
@@ -153,20 +175,9 @@ export class Background {
     return this.#leave({ kind: 'taken' });
   }
 
-  /**
-   * Everything is set up: the process in front may leave. `quiet` gives up standard error as well, which a pipeline or
-   * a terminal may wait for; not while a command writes there or somebody wants to read debug messages.
-   */
-  ready({ quiet }: { readonly quiet: boolean }): Promise<void> {
-    if (quiet) {
-      try {
-        // The lowest free number is the one that was closed a moment before.
-        closeSync(2);
-        openSync('/dev/null', 'w');
-      } catch {
-        // Then it stays as it is.
-      }
-    }
+  /** Everything is set up: the process in front may leave. `quiet`: no command writes to our outputs. */
+  ready({ quiet = this.#quiet }: { readonly quiet?: boolean } = {}): Promise<void> {
+    if (quiet) this.commandEnded();
     if (this.#attached) {
       for (const name of ['SIGINT', 'SIGHUP', 'SIGQUIT', 'SIGTSTP'] as const) {
         process.removeAllListeners(name);
@@ -174,6 +185,12 @@ export class Background {
       }
     }
     return this.#leave({ kind: 'ready' });
+  }
+
+  /** No command writes any more, and we stay: our outputs are over for whoever reads them. */
+  commandEnded(): void {
+    release(1);
+    release(2);
   }
 
   #leave(message: FromChild): Promise<void> {
@@ -189,6 +206,17 @@ export class Background {
   }
 }
 
+/** Closes an output of ours for those who wait for its end. */
+function release(fd: 1 | 2): void {
+  try {
+    // The lowest free number is the one that was closed a moment before.
+    closeSync(fd);
+    openSync('/dev/null', 'w');
+  } catch {
+    // It was closed already.
+  }
+}
+
 let background: Background | undefined;
 
 /** The part this process plays; undefined for one that a person started. */
@@ -197,10 +225,9 @@ export function backgroundPart(): Background | undefined {
   if (value !== undefined) {
     // What we start in turn is no part of us.
     delete process.env[VARIABLE];
-    const attached = value.endsWith(ATTACHED);
-    const part = attached ? value.slice(0, -ATTACHED.length) : value;
+    const [part, ...rest] = value.split(/(?=\+)/);
     if (process.send !== undefined && (part === 'fork' || part === 'master'))
-      background = new Background(part, attached);
+      background = new Background(part, rest.includes(ATTACHED), rest.includes(QUIET));
   }
   return background;
 }

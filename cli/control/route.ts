@@ -75,6 +75,7 @@ export async function controlRoute(options: RouteOptions): Promise<ControlRoute>
     part: 'master',
     prompter: context.prompter,
     output: false,
+    talks: context.log.wants('debug1') && context.invocation.logFile === undefined,
     attached: plan.proxyCommand !== undefined,
     signal: options.signal,
   });
@@ -199,11 +200,12 @@ class Holding implements Held {
 
   /** Closes the connection when its time has come. */
   watch(persists: boolean): void {
-    const end = persists ? this.finish() : this.#stopped();
+    const end = persists ? this.#lapsed(this.#persist ?? 0) : this.#stopped();
     void end.then(() => this.#connection.close());
   }
 
   async finish(signal?: AbortSignal): Promise<void> {
+    backgroundPart()?.commandEnded();
     const aborted = new Promise<'over'>((resolve) => {
       if (signal?.aborted) resolve('over');
       signal?.addEventListener('abort', () => resolve('over'), { once: true });

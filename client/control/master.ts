@@ -5,8 +5,9 @@
  * It does not decide how long the connection lives: see `clients`, `idle`, `stopped` and `terminated`.
  */
 
-import { linkSync, lstatSync, unlinkSync } from 'node:fs';
+import { existsSync, linkSync, lstatSync, unlinkSync } from 'node:fs';
 import type { Socket } from 'node:net';
+import { dirname } from 'node:path';
 import { SshError } from '../../protocol/index.ts';
 import { type Listening, listen } from '../../transport/index.ts';
 import type { Forward } from '../config/forward-spec.ts';
@@ -68,7 +69,10 @@ export async function listenControl(options: ControlMasterOptions): Promise<Cont
   try {
     listening = await pending;
   } catch (cause) {
-    throw new SshError('config', `unix_listener: cannot bind to path ${temporary}: ${systemError(cause)}`, {
+    // Node says EACCES where the system said ENOENT.
+    const missing = !existsSync(dirname(path));
+    const reason = systemError(missing ? { code: 'ENOENT' } : cause);
+    throw new SshError('config', `unix_listener: cannot bind to path ${temporary}: ${reason}`, {
       cause,
       detail: { path },
     });
