@@ -1,0 +1,166 @@
+// `npm run bench:files [-- OPTIONS]`: bssh upload and download beside sftp(1), scp(1) and rsync(1) over ssh(1), against a
+// private sshd on loopback. One large file, many small ones, a server that is far away, and one file to many hosts. All
+// use the same cipher and key exchange, and files in memory where there is /dev/shm. Numbers are for people to read.
+import { randomBytes } from 'node:crypto';
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
+import { startProxy } from '../interop/proxy.ts';
+import { findProgram, type Server, startSshd } from '../interop/servers.ts';
+import { type Command, compare, table } from './measure.ts';
+
+const CIPHER = 'aes128-gcm@openssh.com';
+const KEX = 'curve25519-sha256';
+const BSSH = join(process.cwd(), 'dist', 'bssh.mjs');
+
+/** The clients are waited for synchronously, so the proxy lives in a thread of its own. */
+if (!isMainThread) {
+  const { target, delay } = workerData as { target: { host: string; port: number }; delay: number };
+  const faults = { delay: delay / 2 };
+  parentPort!.postMessage((await startProxy({ target, up: faults, down: faults })).port);
+} else {
+  await main();
+}
+
+interface Place {
+  readonly server: Server;
+  readonly port: number;
+  readonly dir: string;
+}
+
+const path = (place: Place, name: string): string => join(place.dir, name);
+
+function settings({ server }: Place): string[] {
+  const lines = [
+    `Ciphers=${CIPHER}`,
+    `KexAlgorithms=${KEX}`,
+    'StrictHostKeyChecking=no',
+    'UserKnownHostsFile=/dev/null',
+    'LogLevel=ERROR',
+    'IdentitiesOnly=yes',
+    `IdentityFile=${server.identity}`,
+  ];
+  return ['-F', 'none', ...lines.flatMap((line) => ['-o', line])];
+}
+
+const bssh = (place: Place, hosts: string, ...args: string[]): Command => ({
+  name: 'bssh',
+  argv: [
+    ...[process.execPath, BSSH, ...settings(place), '-l', place.server.user, '-p', String(place.port)],
+    ...['-H', hosts, '--parallel', '0', '--quiet', ...args],
+  ],
+});
+
+/** The other tools; those that are not installed are left out. */
+function others(place: Place, way: 'get' | 'put', from: string, to: string, recursive: boolean): Command[] {
+  const { server, port, dir } = place;
+  const host = `${server.user}@127.0.0.1`;
+  const remote = (name: string) => `${host}:${name}`;
+  const ends = way === 'put' ? [from, remote(to)] : [remote(from), to];
+  const batch = join(dir, `batch-${way}`);
+  writeFileSync(batch, `${way} ${recursive ? '-r ' : ''}${from} ${to}\n`);
+  const ssh = ['ssh', ...settings(place), '-p', String(port)].join(' ');
+  const commands: Command[] = [
+    { name: 'rsync', argv: ['rsync', '-W', ...(recursive ? ['-r'] : []), '-e', ssh, ...ends] },
+    { name: 'scp', argv: ['scp', '-q', ...settings(place), '-P', String(port), ...(recursive ? ['-r'] : []), ...ends] },
+    { name: 'sftp', argv: ['sftp', '-q', ...settings(place), '-P', String(port), '-b', batch, host] },
+  ];
+  return commands.filter(({ argv }) => findProgram(argv[0]!) !== undefined);
+}
+
+/** Targets of earlier runs are in nobody's way: every command writes over its own. */
+function bothWays(place: Place, title: string, name: string, bytes: number, runs: number): void {
+  const recursive = name === 'tree';
+  const flags = recursive ? ['-r'] : [];
+  for (const way of ['get', 'put'] as const) {
+    const from = path(place, name);
+    const to = path(place, `${name}-${way}`);
+    if (recursive) mkdirSync(to, { recursive: true });
+    if (recursive) chmodSync(to, 0o777);
+    const into = recursive ? `${to}/` : to;
+    const ours = bssh(place, '127.0.0.1', way === 'get' ? 'download' : 'upload', ...flags, from, into);
+    const results = compare([ours, ...others(place, way, from, into, recursive)], runs);
+    process.stdout.write(`${table(`${way} ${title}`, results, bytes)}\n`);
+    rmSync(to, { recursive: true, force: true });
+  }
+}
+
+function fanOut(place: Place, hosts: number, bytes: number, runs: number): void {
+  const from = path(place, 'large');
+  const folders = path(place, 'fan');
+  mkdirSync(folders);
+  chmodSync(folders, 0o777);
+  const list = `127.0.0.[1-${hosts}]`;
+  // Every host is this machine, and writes to the same place: what counts is the sending side.
+  const ours = bssh(place, list, 'upload', from, path(place, 'fan/x'));
+  const scp = ['scp', '-q', ...settings(place), '-P', String(place.port), from].map((word) => `'${word}'`).join(' ');
+  const loop = `for n in $(seq ${hosts}); do ${scp} ${place.server.user}@127.0.0.$n:${folders}/y$n & done; wait`;
+  const results = compare([ours, { name: 'scp in parallel', argv: ['sh', '-c', loop] }], runs);
+  process.stdout.write(`${table(`put to ${hosts} hosts`, results, bytes * hosts)}\n`);
+}
+
+async function far(server: Server, delay: number): Promise<[port: number, stop: () => Promise<unknown>]> {
+  const target = { host: server.host, port: server.port };
+  const worker = new Worker(new URL(import.meta.url), { workerData: { target, delay } });
+  const port = await new Promise<number>((resolve, reject) => {
+    worker.once('message', resolve);
+    worker.once('error', reject);
+  });
+  return [port, () => worker.terminate()];
+}
+
+async function main(): Promise<void> {
+  const { values } = parseArgs({
+    options: {
+      only: { type: 'string', default: 'large,small,far,many' },
+      runs: { type: 'string', default: '5' },
+      size: { type: 'string', default: '512' },
+      files: { type: 'string', default: '2000' },
+      delay: { type: 'string', default: '50' },
+      hosts: { type: 'string', default: '8' },
+    },
+  });
+  const only = new Set(values.only.split(','));
+  const runs = Number(values.runs);
+  const dir = mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'bssh-files-'));
+  chmodSync(dir, 0o777);
+  try {
+    await using server = await startSshd({ address: '0.0.0.0', config: ['LogLevel INFO'] });
+    const place = { server, port: server.port, dir };
+    const make = (name: string, bytes: number) => {
+      writeFileSync(path(place, name), '', { mode: 0o644 });
+      const chunk = randomBytes(2 ** 20);
+      for (let left = bytes; left > 0; left -= chunk.length) {
+        writeFileSync(path(place, name), chunk.subarray(0, left), { flag: 'a' });
+      }
+    };
+    const bytes = Number(values.size) * 2 ** 20;
+    if (only.has('large') || only.has('many')) make('large', bytes);
+    if (only.has('large')) bothWays(place, `${values.size} MiB`, 'large', bytes, runs);
+    if (only.has('small')) {
+      const files = Number(values.files);
+      for (let n = 0; n < files; n++) {
+        mkdirSync(path(place, `tree/d${n % 20}`), { recursive: true });
+        writeFileSync(path(place, `tree/d${n % 20}/f${n}`), Buffer.alloc(4096, n));
+      }
+      bothWays(place, `${files} files of 4 KiB`, 'tree', files * 4096, runs);
+    }
+    if (only.has('far')) {
+      const [port, stop] = await far(server, Number(values.delay));
+      make('middle', bytes / 4);
+      bothWays(
+        { ...place, port },
+        `${bytes / 4 / 2 ** 20} MiB, ${values.delay} ms away`,
+        'middle',
+        bytes / 4,
+        Math.min(runs, 3),
+      );
+      await stop();
+    }
+    if (only.has('many')) fanOut(place, Number(values.hosts), bytes, Math.min(runs, 3));
+  } finally {
+    rmSync(dir, { recursive: true, force: true });
+  }
+}
