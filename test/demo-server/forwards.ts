@@ -29,7 +29,8 @@ export function bridge(io: ChannelIo, socket: Socket): void {
   const stream = new ChannelStream(io);
   stream.on('error', () => socket.destroy());
   socket.on('error', () => stream.destroy());
-  socket.on('close', () => stream.destroy());
+  // A socket that ended in order has left data behind that is still to be sent.
+  socket.on('close', () => void (socket.readableEnded || stream.destroy()));
   stream.stderr.resume();
   stream.pipe(socket);
   socket.pipe(stream);

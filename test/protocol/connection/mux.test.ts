@@ -1,4 +1,5 @@
 // Channels and global requests against a peer that breaks their rules (RFC 4254).
+
 import { describe, expect, it } from 'vitest';
 import type { Channel, ChannelSignal } from '../../../protocol/connection/channel.ts';
 import { type IncomingOpen, Mux, type MuxEvent } from '../../../protocol/connection/mux.ts';
@@ -20,6 +21,7 @@ import {
   RequestFailure,
   RequestSuccess,
 } from '../../../protocol/messages/connection.ts';
+import { Pair, pattern } from '../session/pair.ts';
 
 const nothing = new Uint8Array(0);
 
@@ -273,5 +275,32 @@ describe('output', () => {
     expect(channel.state).toBe('closed');
     expect(channel.read()).toEqual(Uint8Array.of(1, 2, 3));
     expect(side.numbers()).toEqual([]);
+  });
+});
+
+describe('small data that waits', () => {
+  it('is kept together, in order, and not in memory of its own for each byte', () => {
+    const pair = new Pair({ algorithms: { kex: ['curve25519-sha256'] } }).login();
+    const { client, server } = pair.openChannel();
+    const sent = pattern(40_000);
+    for (let at = 0; at < sent.length; at += 10) {
+      server.write(sent.slice(at, at + 10));
+      // One packet each: the sender must have nothing to join.
+      if (at % 2000 === 0) pair.run();
+    }
+    for (let i = 0; i < 2000; i++) {
+      server.write(Uint8Array.of(i));
+      pair.run();
+    }
+    let chunks = 0;
+    const got: number[] = [];
+    for (let chunk = client.read(); chunk !== undefined; chunk = client.read()) {
+      chunks++;
+      got.push(...chunk);
+    }
+    expect(got.length).toBe(42_000);
+    expect(Uint8Array.from(got.slice(0, 40_000))).toEqual(sent);
+    expect(got.slice(40_000)).toEqual(Array.from({ length: 2000 }, (_, i) => i & 0xff));
+    expect(chunks).toBeLessThan(100);
   });
 });
