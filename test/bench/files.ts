@@ -15,15 +15,6 @@ const CIPHER = 'aes128-gcm@openssh.com';
 const KEX = 'curve25519-sha256';
 const BSSH = join(process.cwd(), 'dist', 'bssh.mjs');
 
-/** The clients are waited for synchronously, so the proxy lives in a thread of its own. */
-if (!isMainThread) {
-  const { target, delay } = workerData as { target: { host: string; port: number }; delay: number };
-  const faults = { delay: delay / 2 };
-  parentPort!.postMessage((await startProxy({ target, up: faults, down: faults })).port);
-} else {
-  await main();
-}
-
 interface Place {
   readonly server: Server;
   readonly port: number;
@@ -163,4 +154,13 @@ async function main(): Promise<void> {
   } finally {
     rmSync(dir, { recursive: true, force: true });
   }
+}
+
+/** The clients are waited for synchronously, so the proxy lives in a thread of its own. */
+if (!isMainThread) {
+  const { target, delay } = workerData as { target: { host: string; port: number }; delay: number };
+  const faults = { delay: delay / 2 };
+  parentPort!.postMessage((await startProxy({ target, up: faults, down: faults })).port);
+} else {
+  await main();
 }
