@@ -57,7 +57,7 @@ export interface ChannelOptions {
 
 export const channelDefaults = {
   window: 2 * 1024 * 1024,
-  maxWindow: 32 * 1024 * 1024,
+  maxWindow: 8 * 1024 * 1024,
   maxPacket: 32 * 1024,
   writeMark: 512 * 1024,
 } as const;
@@ -254,7 +254,7 @@ export class Channel {
     this.#port.control(ChannelWindowAdjust.encode({ recipient: this.#peerId, bytes: grant }));
   }
 
-  /** Half a window went by within two round trips since the last grant: near links never see that, and need no more. */
+  /** Half a window went by within a round trip since the last grant: near links never see that, and need no more. */
   #hurried(): boolean {
     const { pace } = this.#port;
     if (pace === undefined) return true;
@@ -262,7 +262,7 @@ export class Channel {
     const took = now - this.#grantedAt;
     this.#grantedAt = now;
     const roundTrip = pace.roundTrip();
-    return roundTrip !== undefined && took < 2 * roundTrip;
+    return roundTrip !== undefined && took < roundTrip;
   }
 
   /**
