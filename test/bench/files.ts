@@ -39,7 +39,7 @@ function settings({ server }: Place): string[] {
 const bssh = (place: Place, hosts: string, ...args: string[]): Command => ({
   name: 'bssh',
   argv: [
-    ...[process.execPath, BSSH, ...settings(place), '-l', place.server.user, '-p', String(place.port)],
+    ...[BSSH, ...settings(place), '-l', place.server.user, '-p', String(place.port)],
     ...['-H', hosts, '--parallel', '0', '--quiet', ...args],
   ],
 });

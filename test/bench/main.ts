@@ -53,7 +53,7 @@ function clients(server: Server, options: readonly string[], command: string, st
   return [
     ...providers.map((provider) => ({
       name: provider === 'node' ? 'bssh' : `bssh (${provider})`,
-      argv: [process.execPath, BSSH, ...args],
+      argv: [BSSH, ...args],
       env: { BSSH_MODE: 'ssh', ...(provider === 'node' ? {} : { BSSH_CRYPTO: provider }) },
       ...input,
     })),
@@ -62,7 +62,7 @@ function clients(server: Server, options: readonly string[], command: string, st
 }
 
 function benchStart(): void {
-  const bssh = { name: 'bssh -V', argv: [process.execPath, BSSH, '-V'] };
+  const bssh = { name: 'bssh -V', argv: [BSSH, '-V'] };
   const node = { name: 'node -e 0', argv: [process.execPath, '-e', '0'] };
   print(table('start-up', compare([bssh, node], runs * 3)));
 }
