@@ -177,7 +177,7 @@ export class Background {
 
   /** Everything is set up: the process in front may leave. `quiet`: no command writes to our outputs. */
   ready({ quiet = this.#quiet }: { readonly quiet?: boolean } = {}): Promise<void> {
-    if (quiet) this.commandEnded();
+    if (quiet) for (const fd of [1, 2] as const) release(fd);
     if (this.#attached) {
       for (const name of ['SIGINT', 'SIGHUP', 'SIGQUIT', 'SIGTSTP'] as const) {
         process.removeAllListeners(name);
@@ -185,12 +185,6 @@ export class Background {
       }
     }
     return this.#leave({ kind: 'ready' });
-  }
-
-  /** No command writes any more, and we stay: our outputs are over for whoever reads them. */
-  commandEnded(): void {
-    release(1);
-    release(2);
   }
 
   #leave(message: FromChild): Promise<void> {
@@ -206,7 +200,7 @@ export class Background {
   }
 }
 
-/** Closes an output of ours for those who wait for its end. */
+/** Closes an output of ours: we stay, and somebody may wait for its end. */
 function release(fd: 1 | 2): void {
   try {
     // The lowest free number is the one that was closed a moment before.

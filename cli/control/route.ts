@@ -69,8 +69,8 @@ export async function controlRoute(options: RouteOptions): Promise<ControlRoute>
     if (route !== undefined) return route;
   }
   if (master === 'no') return own;
-  // A process that is in the background already can hold the connection itself.
-  if (!persist.on || part === 'fork') return listening;
+  // Who is in the background already, with no command that somebody waits for, can hold the connection itself.
+  if (!persist.on || (part === 'fork' && !session)) return listening;
   const outcome = await startBackground({
     part: 'master',
     prompter: context.prompter,
@@ -205,7 +205,6 @@ class Holding implements Held {
   }
 
   async finish(signal?: AbortSignal): Promise<void> {
-    backgroundPart()?.commandEnded();
     const aborted = new Promise<'over'>((resolve) => {
       if (signal?.aborted) resolve('over');
       signal?.addEventListener('abort', () => resolve('over'), { once: true });
