@@ -268,7 +268,8 @@ describe.skipIf(!requireServer('sshd'))('files to and from hosts', () => {
       },
     });
     expect(signalled).toBe(true);
-    expect(outcome.code).toBe(130);
+    // Both were sent at once; which one came first is the system's choice.
+    expect([130, 143]).toContain(outcome.code);
     expect(tree('there')).toEqual([]);
   });
 });

@@ -104,7 +104,7 @@ describe.skipIf(!requireParamiko())('paramiko', () => {
     const received = await through(opening.connection, 'echo', 1 << 20);
     expect(received).toMatchObject({ bytes: 1 << 20, sha256: testDigest(1 << 20), exit: { status: 0 } });
     const rekeys = opening.negotiated.length;
-    expect(rekeys).toBeGreaterThan(2);
+    expect(rekeys).toBeGreaterThanOrEqual(2);
     const { stdout } = await run(opening.connection, 'rekey');
     expect(stdout).toBe('x'.repeat(400_000));
     expect(opening.negotiated.length).toBeGreaterThan(rekeys);

@@ -253,7 +253,7 @@ describe.skipIf(!hasSshd)('a session', () => {
       using pty = new Pty(['bash', '--norc', '--noprofile', '-i'], {
         env: { ...process.env, PS1: 'local> ', TERM: 'dumb' },
       });
-      await pty.expect(/# $|\$ $/);
+      await pty.expect(/[#$>] $/);
       pty.type("PS1='lo''cal> '\r");
       await pty.expect(/local> $/);
       pty.type(`${line}\r`);
@@ -289,7 +289,7 @@ describe.skipIf(!hasSshd)('a session', () => {
       using pty = new Pty(['bash', '--norc', '--noprofile', '-i'], {
         env: { ...process.env, PS1: 'local> ', TERM: 'dumb' },
       });
-      await pty.expect(/# $|\$ $/);
+      await pty.expect(/[#$>] $/);
       pty.type("PS1='lo''cal> '\r");
       await pty.expect(/local> $/);
       pty.type(`${line}\r`);
