@@ -136,7 +136,8 @@ const refused = (error: unknown): boolean =>
 async function finish(target: Target, stat: FileStat, size: number, options: DownloadOptions): Promise<boolean> {
   const { path, part, file, before } = target;
   let kept = true;
-  if (part !== path) await local(part, file.truncate(size));
+  // A part of before may be longer; a new one ends where the last byte went.
+  if (part !== path && options.resume) await local(part, file.truncate(size));
   const regular = !before || before.isFile() || part !== path;
   const mode = options.preserve ? stat.mode : part !== path && before?.isFile() ? before.mode : undefined;
   const ownerBits = stat.mode === undefined || (stat.mode & 0o600) === 0o600 ? undefined : stat.mode;

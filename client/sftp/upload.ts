@@ -84,7 +84,7 @@ class Upload {
     }
     try {
       const start = resume ? await this.#resumeAt(file.value) : 0;
-      const result = await this.#fill(file.value, start);
+      const result = await this.#content(file.value, start);
       await this.#reveal(part, path);
       return result;
     } catch (error) {
@@ -98,7 +98,7 @@ class Upload {
     const permissions = this.#source.mode & 0o777;
     const file = await this.#sftp.open(path, 'w', { ...this.#options, permissions });
     try {
-      return await this.#fill(file, 0);
+      return await this.#content(file, 0);
     } catch (error) {
       file.close().catch(() => {});
       throw error;
@@ -127,6 +127,25 @@ class Upload {
   }
 
   /** Content, attributes, and the handles given back. */
+  async #content(file: RemoteFile, start: number): Promise<TransferResult> {
+    const { write } = await this.#sftp.limits();
+    const { sync, rate } = this.#options;
+    const isSmall = this.#source.size <= Math.min(write, BLOCK_BYTES) && !sync && rate === undefined;
+    return isSmall ? this.#fillAtOnce(file) : this.#fill(file, start);
+  }
+
+  /** All of it in one flight: with many small files round trips are what counts. */
+  async #fillAtOnce(file: RemoteFile): Promise<TransferResult> {
+    const { size } = this.#source;
+    const block = size > 0 ? await this.#source.block(0) : undefined;
+    const written = block && file.write(0, block.bytes, this.#options);
+    const [, attributesKept] = await Promise.all([written, this.#attributes(file), file.close()]);
+    // Not after a failure: the bytes may wait to be sent even then.
+    block?.release();
+    this.#options.onProgress?.({ path: file.path, done: size, total: size });
+    return { moved: size, size, attributesKept };
+  }
+
   async #fill(file: RemoteFile, start: number): Promise<TransferResult> {
     const source = this.#source;
     const extra: RemoteFile[] = [];
