@@ -9,7 +9,7 @@
  * since it is our connection that the server would end. Windows bound what is held here, too.
  */
 
-import { protocolError, SshError } from '../errors.ts';
+import { malformed, protocolError, SshError } from '../errors.ts';
 import { limits } from '../limits.ts';
 import {
   ChannelClose,
@@ -66,6 +66,11 @@ export class RelayedChannel {
   /** What the client may still send, and how much at once. */
   window = 0;
   maxPacket = 0;
+  /** What the server may still send. */
+  credit = 0;
+  /** Requests of the server's that wait for an answer. */
+  owed = 0;
+  eofSent = false;
   closeSent = false;
   closeReceived = false;
 
@@ -121,6 +126,7 @@ export class Relay {
         return this.#data(payload);
       case ChannelClose.number: {
         const channel = this.#own(payload);
+        ChannelClose.decode(payload);
         channel.closeSent = true;
         this.#queue.push(payload);
         if (channel.closeReceived) this.#forget(channel);
@@ -131,8 +137,28 @@ export class Relay {
       case ChannelRequest.number:
       case ChannelSuccess.number:
       case ChannelFailure.number:
-        this.#own(payload);
+        this.#check(this.#own(payload), payload);
         this.#queue.push(payload);
+    }
+  }
+
+  /** What would end our connection does not get that far. */
+  #check(channel: RelayedChannel, payload: Uint8Array): void {
+    switch (payload[0]) {
+      case ChannelWindowAdjust.number:
+        channel.credit += ChannelWindowAdjust.decode(payload).bytes;
+        if (channel.credit > MAX_U32) throw new SshError('window', 'window adjusted past 2^32 - 1', { by: 'peer' });
+        return;
+      case ChannelRequest.number:
+        ChannelRequest.decode(payload);
+        return;
+      case ChannelEof.number:
+        ChannelEof.decode(payload);
+        channel.eofSent = true;
+        return;
+      default:
+        (payload[0] === ChannelSuccess.number ? ChannelSuccess : ChannelFailure).decode(payload);
+        if (--channel.owed < 0) throw protocolError('a reply to a channel request nobody made');
     }
   }
 
@@ -153,6 +179,7 @@ export class Relay {
       const failure = { recipient: open.sender, reason, description: error.message, language: new Uint8Array(4) };
       return this.#port.deliver(ChannelOpenFailure.encode(failure));
     }
+    channel.credit = open.window;
     this.#channels.add(channel);
     this.#queue.push(ChannelOpen.encode({ ...open, sender: channel.id }));
   }
@@ -169,6 +196,7 @@ export class Relay {
     const { window, maxPacket } = this.#offer(confirmation.recipient);
     const channel = new RelayedChannel(this, confirmation.sender);
     channel.id = this.#mux.add(channel);
+    channel.credit = confirmation.window;
     this.#channels.add(channel);
     this.#opened(channel, confirmation.recipient, window, maxPacket);
     this.#queue.push(ChannelOpenConfirmation.encode({ ...confirmation, sender: channel.id }));
@@ -183,8 +211,11 @@ export class Relay {
 
   #data(payload: Uint8Array): void {
     const channel = this.#own(payload);
-    const length = payload.length - (payload[0] === ChannelData.number ? 9 : 13);
-    if (length < 0 || length > channel.maxPacket || length > channel.window) {
+    const head = payload[0] === ChannelData.number ? 9 : 13;
+    const length = payload.length - head;
+    if (length < 0 || getU32(payload, head - 4) !== length) throw malformed('channel data whose length is a lie');
+    if (channel.eofSent) throw protocolError('channel data after EOF');
+    if (length > channel.maxPacket || length > channel.window) {
       throw new SshError('window', 'a client sent more than the window allows', { by: 'peer' });
     }
     channel.window -= length;
@@ -248,6 +279,10 @@ export class Relay {
     else if (number === ChannelWindowAdjust.number) {
       channel.window += ChannelWindowAdjust.decode(payload).bytes;
       if (channel.window > MAX_U32) throw new SshError('window', 'window adjusted past 2^32 - 1', { by: 'peer' });
+    } else if (number === ChannelRequest.number) {
+      if (ChannelRequest.decode(payload).wantReply) channel.owed++;
+    } else if (number === ChannelData.number || number === ChannelExtendedData.number) {
+      channel.credit = Math.max(0, channel.credit - payload.length + 9);
     } else if (number === ChannelClose.number) {
       channel.closeReceived = true;
       if (channel.closeSent) this.#forget(channel);
