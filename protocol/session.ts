@@ -16,11 +16,13 @@ import { Mux, type MuxEvent } from './connection/mux.ts';
 import type { CryptoProvider } from './crypto/provider.ts';
 import { Disconnect, malformed, protocolError, SshError } from './errors.ts';
 import { handlerOf, type Phase } from './guard.ts';
+import { HOSTBOUND_INFO, nameListOf, parseExtInfo, SIGNATURE_ALGORITHMS_INFO, serverExtInfo } from './kex/ext-info.ts';
 import { type Binding, type HostKeySigner, KexMachine, type KexPort } from './kex/machine.ts';
 import { type RekeyLimits, RekeyPolicy } from './kex/policy.ts';
 import type { HostKey } from './keys/host-key.ts';
 import { signatureRows } from './keys/sign.ts';
 import { limits } from './limits.ts';
+import { type KeepaliveOptions, Liveness } from './liveness.ts';
 import { Debug, DisconnectMessage, ExtInfo, Ping, Pong, Unimplemented } from './messages/transport.ts';
 import { UserauthSuccess } from './messages/userauth.ts';
 import type { DirectionAlgorithms, Negotiated, Role } from './negotiate.ts';
@@ -28,9 +30,6 @@ import { Inbound } from './packet/inbound.ts';
 import { Outbound } from './packet/outbound.ts';
 import { PayloadQueue } from './packet/payload-queue.ts';
 import { identification, type PeerVersion, VersionReader } from './version.ts';
-import { Reader } from './wire/reader.ts';
-import { encodeUtf8 } from './wire/text.ts';
-import { Writer } from './wire/writer.ts';
 
 export interface SessionOptions {
   readonly role: Role;
@@ -43,7 +42,7 @@ export interface SessionOptions {
   readonly algorithms?: Partial<AlgorithmPreferences>;
   readonly rekey?: RekeyLimits;
   /** Ask the peer for a sign of life after `interval` ms of silence; give up after `count` unanswered ones. */
-  readonly keepalive?: { readonly interval: number; readonly count: number };
+  readonly keepalive?: KeepaliveOptions;
   /** Server role: at least one. */
   readonly hostKeys?: readonly HostKeySigner[];
   /** Server role: failed attempts before the connection is ended. */
@@ -96,12 +95,7 @@ export class Session {
   #closed = false;
   #failure: SshError | undefined;
   #now: number;
-  #lastInput: number;
-  #lastKeepalive: number;
-  #unansweredKeepalives = 0;
-  /** When the oldest unanswered question of the log-in left, and the quickest answer so far. */
-  #askedAt: number | undefined;
-  #roundTrip: number | undefined;
+  readonly #liveness: Liveness;
   readonly #reserve: (length: number) => Uint8Array;
   readonly #commit: () => void;
   readonly #full: () => boolean;
@@ -111,7 +105,8 @@ export class Session {
     this.#options = options;
     this.role = role;
     this.crypto = crypto;
-    this.#now = this.#lastInput = this.#lastKeepalive = options.now;
+    this.#now = options.now;
+    this.#liveness = new Liveness(options.keepalive, options.now);
     const { line, wire } = identification(options.software ?? 'bssh');
     this.#ourVersion = line;
     this.#identification = wire;
@@ -122,7 +117,10 @@ export class Session {
     this.#commit = () => outbound.commit();
     this.#full = () => outbound.pending >= OUTPUT_BUDGET || (this.#authenticated && this.#rekeyDue());
     this.#policy = new RekeyPolicy(options.rekey ?? {}, options.now);
-    this.mux = new Mux((event) => this.#muxEvent(event), { now: () => this.#now, roundTrip: () => this.#roundTrip });
+    this.mux = new Mux((event) => this.#muxEvent(event), {
+      now: () => this.#now,
+      roundTrip: () => this.#liveness.roundTrip,
+    });
     this.#kex = new KexMachine(this.#kexPort(), this.#offer(), options.hostKeys ?? []);
     const authPort = {
       crypto,
@@ -239,8 +237,7 @@ export class Session {
     // Subclasses have a `slice` of their own (Node's does not copy); what is kept below must be a copy.
     const plain =
       chunk.constructor === Uint8Array ? chunk : new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.byteLength);
-    this.#lastInput = this.#now;
-    this.#unansweredKeepalives = 0;
+    this.#liveness.heard(this.#now);
     this.#guarded(() => {
       let bytes = plain;
       if (this.#versionReader !== undefined) {
@@ -313,7 +310,7 @@ export class Session {
       case 'kex':
         return this.#kex.receive(payload);
       case 'auth':
-        this.#answered();
+        this.#liveness.answered(this.#now);
         return (this.#clientAuth ?? this.#serverAuth)!.receive(payload);
       case 'transport':
         return this.#transport(number, payload);
@@ -328,13 +325,6 @@ export class Session {
         }
         throw protocolError(`message ${number} is not legal in the ${phase} phase`);
     }
-  }
-
-  /** One more measure of the way there and back. */
-  #answered(): void {
-    if (this.#askedAt === undefined) return;
-    this.#roundTrip = Math.min(this.#now - this.#askedAt, this.#roundTrip ?? Number.POSITIVE_INFINITY);
-    this.#askedAt = undefined;
   }
 
   #lastSequence(): number {
@@ -376,39 +366,22 @@ export class Session {
   }
 
   #extInfo(payload: Uint8Array): void {
-    const { count, pairs } = ExtInfo.decode(payload);
-    if (count > limits.extInfoEntries) throw malformed(`EXT_INFO of ${count} entries`);
-    const reader = new Reader(pairs);
-    for (let i = 0; i < count; i++) {
-      const name = reader.text();
-      const value = reader.string();
-      if (this.#clientAuth === undefined) continue;
-      if (name === 'server-sig-algs') {
-        const names = new Reader(new Writer().string(value).finish()).nameList();
-        this.#clientAuth.serverSignatureAlgorithms = names;
-        this.#note(`kex_ext_info_client_parse: server-sig-algs=<${names.join(',')}>`);
-      } else if (name === 'publickey-hostbound@openssh.com') {
-        this.#clientAuth.hostbound = value.length === 1 && value[0] === 0x30;
-      }
+    const info = parseExtInfo(payload);
+    if (this.#clientAuth === undefined) return;
+    const signatures = info.get(SIGNATURE_ALGORITHMS_INFO);
+    if (signatures !== undefined) {
+      const names = nameListOf(signatures);
+      this.#clientAuth.serverSignatureAlgorithms = names;
+      this.#note(`kex_ext_info_client_parse: server-sig-algs=<${names.join(',')}>`);
     }
-    reader.end('EXT_INFO');
+    const hostbound = info.get(HOSTBOUND_INFO);
+    if (hostbound !== undefined) this.#clientAuth.hostbound = hostbound.length === 1 && hostbound[0] === 0x30;
   }
 
   #sendExtInfo(): void {
     if (this.role !== 'server' || this.#extInfoSent || !this.#kex.peerWantsExtInfo) return;
     this.#extInfoSent = true;
-    const names = signatureRows
-      .filter((row) => row.default && !row.certificate && row.available(this.crypto))
-      .map((row) => row.name);
-    const pairs = new Writer()
-      .text('server-sig-algs')
-      .nameList(names)
-      .text('publickey-hostbound@openssh.com')
-      .string(encodeUtf8('0'))
-      .text('ping@openssh.com')
-      .string(encodeUtf8('0'))
-      .finish();
-    this.#outbound.send(ExtInfo.encode({ count: 3, pairs }));
+    this.#outbound.send(serverExtInfo(this.crypto));
   }
 
   /** SUCCESS came, or left: delayed compression starts with the packet after it, either way. */
@@ -426,24 +399,9 @@ export class Session {
   }
 
   #keepalive(): void {
-    const { keepalive } = this.#options;
     // While parked nothing is read, so silence says nothing.
-    if (keepalive === undefined || !this.#authenticated || this.#kex.parked) return;
-    if (this.#now < this.#keepaliveDue(keepalive.interval)) return;
-    if (this.#unansweredKeepalives >= keepalive.count) {
-      throw new SshError('timeout', 'the peer gave no sign of life', {
-        by: 'peer',
-        disconnect: Disconnect.connectionLost,
-        detail: { what: 'keepalive', after: keepalive.interval * (keepalive.count + 1) },
-      });
-    }
-    this.#unansweredKeepalives++;
-    this.#lastKeepalive = this.#now;
+    if (!this.#authenticated || this.#kex.parked || !this.#liveness.due(this.#now)) return;
     this.mux.globalRequest(KEEPALIVE, true, new Uint8Array(0));
-  }
-
-  #keepaliveDue(interval: number): number {
-    return Math.max(this.#lastInput, this.#lastKeepalive) + interval;
   }
 
   // ---- commands
@@ -527,7 +485,7 @@ export class Session {
       if (success && !this.#kex.idle) return;
       this.#control.shift();
       this.#outbound.send(payload);
-      if (!this.#authenticated) this.#askedAt ??= this.#now;
+      if (!this.#authenticated) this.#liveness.questioned(this.#now);
       if (success) this.#loggedIn();
     }
   }
@@ -540,10 +498,8 @@ export class Session {
   /** When `tick` is wanted next, or undefined for never. */
   deadline(): number | undefined {
     if (this.#closed || !this.#authenticated) return undefined;
-    const { keepalive } = this.#options;
     const rekey = this.#kex.idle ? this.#policy.deadline(this.#inbound, this.#outbound) : undefined;
-    const silent = keepalive === undefined || this.#kex.parked;
-    const alive = silent ? undefined : this.#keepaliveDue(keepalive.interval);
+    const alive = this.#kex.parked ? undefined : this.#liveness.deadline();
     if (rekey === undefined || alive === undefined) return rekey ?? alive;
     return Math.min(rekey, alive);
   }

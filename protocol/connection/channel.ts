@@ -23,6 +23,7 @@ import {
   ChannelWindowAdjust,
 } from '../messages/connection.ts';
 import { getU32, putU32 } from '../wire/writer.ts';
+import { enqueue, type Inlet } from './inlet.ts';
 
 /** RFC 4254 section 5.2: the only extended data type in use. */
 export const STDERR = 1;
@@ -77,39 +78,6 @@ export interface ChannelPort {
   control(payload: Uint8Array): void;
   signal(channel: Channel, signal: ChannelSignal): void;
   gone(channel: Channel): void;
-}
-
-interface Inlet {
-  readonly chunks: Uint8Array[];
-  at: number;
-  announced: boolean;
-  /** Memory that small chunks share while nobody takes them, and how much of it holds data. */
-  tail?: Uint8Array;
-  used: number;
-}
-
-/** Chunks below this are joined when they wait: each would cost a hundred times its byte in bookkeeping. */
-const SMALL = 1024;
-const TAIL = 16 * 1024;
-
-function enqueue(inlet: Inlet, chunk: Uint8Array): void {
-  const { chunks, tail } = inlet;
-  const waiting = chunks.length - inlet.at;
-  if (waiting === 0 || chunk.length >= SMALL) {
-    delete inlet.tail;
-    chunks.push(chunk);
-    return;
-  }
-  if (tail !== undefined && inlet.used + chunk.length <= TAIL) {
-    tail.set(chunk, inlet.used);
-    inlet.used += chunk.length;
-    chunks[chunks.length - 1] = tail.subarray(0, inlet.used);
-    return;
-  }
-  inlet.tail = new Uint8Array(TAIL);
-  inlet.tail.set(chunk);
-  inlet.used = chunk.length;
-  chunks.push(inlet.tail.subarray(0, inlet.used));
 }
 
 export class Channel {
