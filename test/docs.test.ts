@@ -1,0 +1,125 @@
+// The documents against the code: a name, an option or a key that is missing in them fails here, and so does one that
+// is called on by default and is not, or the other way round. What prose says cannot be held to anything; tables can.
+import { existsSync, readFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { options, subcommands } from '../cli/options.ts';
+import { algorithms, defaultAlgorithms, nobleCrypto } from '../protocol/index.ts';
+import { fileCiphers } from '../protocol/keys/file-cipher.ts';
+import { nodeCrypto } from '../transport/index.ts';
+
+const root = new URL('..', import.meta.url).pathname;
+const read = (file: string): string => readFileSync(root + file, 'utf8');
+
+/** The part of a document under the heading of this name, up to the next one of its level or above. */
+function section(document: string, heading: string): string {
+  const lines = document.split('\n');
+  const start = lines.findIndex((line) => /^#+ /.test(line) && line.replace(/^#+ /, '') === heading);
+  if (start < 0) throw new Error(`no heading "${heading}"`);
+  const depth = lines[start]!.indexOf(' ');
+  const end = lines.findIndex((line, i) => i > start && /^#+ /.test(line) && line.indexOf(' ') <= depth);
+  return lines.slice(start + 1, end < 0 ? undefined : end).join('\n');
+}
+
+/** The cells of every row of the tables in `text`, heads left out. */
+const rows = (text: string): string[][] =>
+  text
+    .split('\n')
+    .filter((line) => line.startsWith('|') && !/^\|[-| ]+\|$/.test(line))
+    .map((line) =>
+      line
+        .slice(1, -1)
+        .split(/(?<!\\)\|/)
+        .map((cell) => cell.trim()),
+    );
+
+const kinds = [
+  ['Key exchange', 'kex', 'kex'],
+  ['Host keys and user keys', 'hostKeys', 'hostKeys'],
+  ['Ciphers', 'ciphers', 'ciphers'],
+  ['Message authentication', 'macs', 'macs'],
+  ['Compression', 'compression', 'compression'],
+] as const;
+
+describe('docs/algorithms.md', () => {
+  const document = read('docs/algorithms.md');
+
+  it.each(kinds)('has every row of %s, in order, with its default', (heading, table, preference) => {
+    const defaults = defaultAlgorithms(nobleCrypto)[preference];
+    const said = rows(section(document, heading))
+      .filter(([name, , ours]) => /^`[^`]+`$/.test(name ?? '') && ours !== 'left out')
+      .map(([name, , ours]) => `${name!.slice(1, -1)}: ${ours}`);
+    const is = algorithms[table].map(({ name }) => `${name}: ${defaults.includes(name) ? '**on**' : 'off'}`);
+    expect(said).toEqual(is);
+  });
+
+  it('leaves out nothing that is there', () => {
+    const known = new Set(kinds.flatMap(([, table]) => algorithms[table].map(({ name }) => name as string)));
+    const leftOut = kinds
+      .flatMap(([heading]) => rows(section(document, heading)))
+      .filter(([, , ours]) => ours === 'left out')
+      .map(([name]) => name!.slice(1, -1));
+    expect(leftOut.length).toBeGreaterThan(0);
+    expect(leftOut.filter((name) => known.has(name))).toEqual([]);
+  });
+
+  it('names every cipher of key files', () => {
+    const text = section(document, 'Key files');
+    expect(fileCiphers.map(({ name }) => name).filter((name) => !text.includes(`\`${name}\``))).toEqual([]);
+  });
+
+  it('says which ciphers lead with which provider', () => {
+    expect(defaultAlgorithms(nodeCrypto()).ciphers[0]).toBe('aes128-gcm@openssh.com');
+    expect(defaultAlgorithms(nobleCrypto).ciphers[0]).toBe('chacha20-poly1305@openssh.com');
+  });
+});
+
+/** README's shorthand, `aes128/192/256-ctr`, as the names it stands for; -etm and @vendor forms of a name go with it. */
+function spelledOut(cell: string): Set<string> {
+  const names = cell
+    .replace(/\(.*?\)/g, '')
+    .split(/, | and /)
+    .map((name) => name.trim());
+  return new Set(
+    names.flatMap((name) => {
+      const [, before = '', numbers, after = ''] = /^(.*?)((?:\d+\/)+\d+)(.*)$/.exec(name) ?? [];
+      return numbers === undefined ? [name] : numbers.split('/').map((number) => before + number + after);
+    }),
+  );
+}
+
+describe('README.md', () => {
+  const table = rows(section(read('README.md'), 'What it speaks'));
+  const cells = (name: string): [Set<string>, Set<string>] => {
+    const row = table.find(([first]) => first === name);
+    if (row === undefined) throw new Error(`no row "${name}"`);
+    return [spelledOut(row[1] ?? ''), spelledOut(row[2] ?? '')];
+  };
+  // What readers need not be told twice: forms of one name, and what the vendor called it before it had a number.
+  const short: Readonly<Record<'kex' | 'ciphers' | 'macs' | 'hostKeys', (name: string) => string>> = {
+    kex: (name) => name.replace(/@.*/, ''),
+    hostKeys: (name) => name.replace(/(-cert-v01)?@.*/, ''),
+    ciphers: (name) => name,
+    macs: (name) => name.replace(/@.*/, '').replace(/-etm$/, ''),
+  };
+
+  it.each([
+    ['key exchange', 'kex'],
+    ['ciphers', 'ciphers'],
+    ['MACs', 'macs'],
+    ['keys', 'hostKeys'],
+  ] as const)('lists the %s that are on, and those that are off', (row, kind) => {
+    const defaults = new Set(defaultAlgorithms(nobleCrypto)[kind].map(short[kind]));
+    const all = new Set(algorithms[kind].map(({ name }) => short[kind](name)));
+    const [on, off] = cells(row);
+    expect([...on].sort()).toEqual([...defaults].sort());
+    expect([...off].sort()).toEqual([...all].filter((name) => !defaults.has(name)).sort());
+  });
+
+  it('links to documents that exist', () => {
+    for (const file of ['README.md', 'SECURITY.md', 'CONTRIBUTING.md', 'docs/architecture.md', 'docs/algorithms.md']) {
+      const links = [...read(file).matchAll(/\]\(([^)#:]+)(?:#[^)]*)?\)/g)].map(([, link]) => link!);
+      const base = new URL(file, `file://${root}`);
+      expect(links.filter((link) => !existsSync(new URL(link, base)))).toEqual([]);
+    }
+  });
+});
