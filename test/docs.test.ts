@@ -2,7 +2,9 @@
 // is called on by default and is not, or the other way round. What prose says cannot be held to anything; tables can.
 import { existsSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
+import { EXIT_POLICIES, fleetExitCode } from '../cli/exit.ts';
 import { options, subcommands } from '../cli/options.ts';
+import type { HostClass } from '../client/index.ts';
 import { algorithms, defaultAlgorithms, nobleCrypto } from '../protocol/index.ts';
 import { fileCiphers } from '../protocol/keys/file-cipher.ts';
 import { nodeCrypto } from '../transport/index.ts';
@@ -121,5 +123,70 @@ describe('README.md', () => {
       const base = new URL(file, `file://${root}`);
       expect(links.filter((link) => !existsSync(new URL(link, base)))).toEqual([]);
     }
+  });
+});
+
+describe('docs/clusters.md', () => {
+  const document = read('docs/clusters.md');
+  const lacks = (names: readonly string[]): string[] => names.filter((name) => !document.includes(`\`${name}`));
+
+  it('has every option of the cluster grammar', () => {
+    const shown = options.filter((row) => !row.hidden);
+    expect(lacks(shown.map(({ id }) => `--${id}`))).toEqual([]);
+    expect(lacks(shown.flatMap((row) => [...(row.cluster ?? '')].map((letter) => `-${letter}`)))).toEqual([]);
+    expect(
+      lacks(
+        shown
+          .filter((row) => row.clusterOnly)
+          .flatMap((row) => row.choices ?? [])
+          .filter((choice) => choice !== 'events' && choice !== 'result'),
+      ),
+    ).toEqual([]);
+    expect(lacks(subcommands.map(({ name }) => name))).toEqual([]);
+  });
+
+  it('has every key of the configuration', () => {
+    const schema = read('cli/config/schema.ts');
+    const listed = [...schema.matchAll(/^(?:export )?const (\w+) = \[([^\]]*)\]/gm)].map(
+      ([, name, body]) => [name!, [...body!.matchAll(/'([a-z_-]+)'/g)].map(([, key]) => key!)] as const,
+    );
+    const names = listed.map(([name]) => name);
+    for (const list of ['topLevelKeys', 'clusterKeys', 'nodeKeys', 'interactiveKeys', 'modes', 'keybindingNames']) {
+      expect(names, 'the lists of cli/config/schema.ts').toContain(list);
+    }
+    expect(lacks(listed.flatMap(([, keys]) => keys).filter((key) => key !== 'clusters'))).toEqual([]);
+    expect(document).toContain('\nclusters:\n');
+    expect(lacks(options.flatMap((row) => (row.yaml === undefined ? [] : [row.yaml])))).toEqual([]);
+    expect(lacks(options.flatMap((row) => (row.yaml === undefined ? [] : (row.choices ?? []))))).toEqual([]);
+  });
+
+  it('says which keys stand for which options', () => {
+    const said = rows(section(document, 'Configuration file'))
+      .filter((cells) => cells.length === 4 && cells[2]?.startsWith('`--'))
+      .map(([key, , option]) => `${key!.slice(1, -1)} ${option!.slice(3, -1)}`);
+    const is = options.flatMap((row) => (row.yaml === undefined ? [] : [`${row.yaml} ${row.id}`]));
+    expect(said.sort()).toEqual(is.sort());
+  });
+
+  it('has every class with its exit code', () => {
+    const said = Object.fromEntries(
+      rows(section(document, 'Exit codes'))
+        .filter(([, code]) => /^\d+$/.test(code ?? ''))
+        .map(([end, code]) => [end!.slice(1, -1), Number(code)]),
+    );
+    const result = (end: HostClass) => ({
+      class: end,
+      attempts: 1,
+      ms: 0,
+      phases: {},
+      bytes: { stdout: 0, stderr: 0 },
+    });
+    for (const [end, code] of Object.entries(said)) {
+      expect(`${end} ${fleetExitCode({ results: [result(end as HostClass)] })}`).toBe(`${end} ${code}`);
+    }
+    const [, body = ''] = /^export type HostClass =([^;]*);/m.exec(read('client/fleet/types.ts')) ?? [];
+    const classes = [...body.matchAll(/'([a-z-]+)'/g)].map(([, end]) => end);
+    expect(Object.keys(said).sort()).toEqual(classes.sort());
+    for (const rule of EXIT_POLICIES) expect(document).toContain(`\n| \`${rule}\` |`);
   });
 });
