@@ -87,6 +87,8 @@ export function describeError(error: SshError, place: ErrorPlace): string {
       return `ssh_dispatch_run_fatal: Connection to ${at}: ${error.message}`;
     case 'version':
       return `${at}: ${error.message}`;
+    case 'config':
+      return error.message;
     case 'proxy':
       return describeProxy(error, place);
     default:
@@ -114,6 +116,7 @@ function describeAuth({ detail }: SshError, place: ErrorPlace): string {
 function describeLost({ detail }: SshError, place: ErrorPlace): string {
   if (detail.phase === 'identification')
     return `${phaseTexts.identification}\nConnection closed by ${place.hostName} port ${place.port}`;
+  if (detail.phase === 'control') return `Shared connection to ${place.host} closed.`;
   if (detail.phase === 'connected') return `Connection to ${place.host} closed by remote host.`;
   return `Connection closed by ${place.hostName} port ${place.port}`;
 }

@@ -5,6 +5,7 @@
 import { spawnSync } from 'node:child_process';
 import { isatty } from 'node:tty';
 import {
+  type ChannelIo,
   type Connection,
   type ExecHandle,
   type ExecOptions,
@@ -157,7 +158,8 @@ async function goToBackground(
   const outcome = await startBackground({
     part: 'fork',
     prompter: context.prompter,
-    output: true,
+    output: remote.kind !== 'none',
+    talks: context.log.wants('debug1') && context.invocation.logFile === undefined,
     attached: plan.proxyCommand !== undefined,
     signal: interrupts.abort,
   });
@@ -204,15 +206,18 @@ class OneHost {
       if (this.#route.kind === 'own') held = await this.#route.listen(this.#connection, forwards);
       const background = backgroundPart();
       if (background?.part === 'master') {
-        await background.ready({ quiet: !context.log.wants('debug1') });
+        await background.ready();
         await held?.finish(interrupts.abort);
         return ExitCode.ok;
       }
-      this.#localCommand();
+      // Only for a connection of our own making, as in ssh(1).
+      if (this.#route.kind === 'own' || (this.#route.kind === 'shared' && this.#route.started)) this.#localCommand();
       let code: number;
-      if (intent.invocation.stdioForward !== undefined) code = await this.#stdioForward(intent.invocation.stdioForward);
-      else if (remote.kind === 'none') {
-        await background?.ready({ quiet: !context.log.wants('debug1') });
+      if (intent.invocation.stdioForward !== undefined) {
+        await background?.ready();
+        code = await this.#stdioForward(intent.invocation.stdioForward);
+      } else if (remote.kind === 'none') {
+        await background?.ready();
         code = await this.#wait();
       } else code = await this.#session(forwards, asked);
       await held?.finish(interrupts.abort);
@@ -267,7 +272,7 @@ class OneHost {
     const { escapeChar } = plan.session;
     const background = backgroundPart();
     // A command in the background may still write to standard error.
-    await background?.ready({ quiet: false });
+    await background?.ready();
     return runSession({
       handle,
       connection: this.#connection,
@@ -280,7 +285,7 @@ class OneHost {
       escapeChar,
       commandLine: plan.session.escapeCommandLine,
       permitLocalCommand: plan.session.permitLocalCommand,
-      forwards: forwardControl(forwards, context),
+      forwards: this.#route.kind === 'shared' ? undefined : forwardControl(forwards, context),
       log: context.log,
       interrupts,
     });
@@ -290,17 +295,28 @@ class OneHost {
     const { plan, tty, context } = this.#situation;
     const agentPath = asked.agent.on ? forwardedAgent(plan) : undefined;
     const log = logTo(context.log);
-    const agent = agentPath === undefined ? undefined : forwardAgent(this.#connection, agentPath, { log });
-    const x11 = asked.x11
-      ? await forwardX11(this.#connection, {
-          display: context.env.DISPLAY,
-          xauth: asked.xauth,
-          trusted: asked.x11Trusted,
-          timeout: asked.x11Timeout,
-          log,
-          warn: this.#warn,
-        })
-      : undefined;
+    // Over a shared connection the holder's agent serves, and its display would.
+    const shared = this.#route.kind === 'shared';
+    const agent = shared
+      ? {
+          request: (io: ChannelIo) =>
+            void (asked.agent.on && io.notify('auth-agent-req@openssh.com', new Uint8Array(0))),
+        }
+      : agentPath === undefined
+        ? undefined
+        : forwardAgent(this.#connection, agentPath, { log });
+    if (shared && asked.x11) context.log.debug(1, 'no X11 forwarding over a shared connection');
+    const x11 =
+      asked.x11 && !shared
+        ? await forwardX11(this.#connection, {
+            display: context.env.DISPLAY,
+            xauth: asked.xauth,
+            trusted: asked.x11Trusted,
+            timeout: asked.x11Timeout,
+            log,
+            warn: this.#warn,
+          })
+        : undefined;
     return {
       env: environment(plan, context.env),
       ...(tty && { pty: describeTerminal(context.env.TERM ?? '') }),
