@@ -134,10 +134,10 @@ async function connectAndRun(intent: SshIntent | ClusterIntent, io: Io): Promise
       const { transfer } = await import('./commands/transfer.ts');
       return transfer(intent, context);
     }
-    default:
-      throw new SshError('unsupported', `bssh ${intent.subcommand} is not available yet`, {
-        detail: { exit: ExitCode.ssh },
-      });
+    case 'interactive': {
+      const { interactive } = await import('./commands/interactive.ts');
+      return interactive(intent, context);
+    }
   }
 }
 

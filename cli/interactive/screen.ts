@@ -1,0 +1,194 @@
+/**
+ * The terminal of the interactive mode, or the streams of a script: whole lines out, typed lines in.
+ *
+ * On a terminal Node's readline edits the line; what comes meanwhile is printed above it, and the line is drawn again.
+ * Elsewhere nothing is prompted for, and standard output has the lines of the nodes alone.
+ */
+
+import { createInterface, type Interface } from 'node:readline';
+import type { Writable } from 'node:stream';
+import { windowSize } from '../session/raw-terminal.ts';
+import { FdSink, readableOf, StdinReader, writableOf } from '../session/stdio.ts';
+import type { KeyFilter } from './keys.ts';
+
+export interface ScreenOptions {
+  /** Both ends are a terminal. */
+  readonly terminal: boolean;
+  /** Oldest first. */
+  readonly history: readonly string[];
+  readonly historySize: number;
+  readonly complete: (line: string) => [string[], string];
+  /** Between the terminal and the editor. */
+  readonly keys: KeyFilter;
+  /** Ctrl-C while lines are read. */
+  readonly onInterrupt: () => void;
+  /** Nobody sees our output any more. */
+  readonly onClosed: () => void;
+}
+
+export class Screen {
+  readonly terminal: boolean;
+  readonly #options: ScreenOptions;
+  readonly #out: Writable & { columns?: number };
+  readonly #err: Writable;
+  readonly #stdin: StdinReader;
+  readonly #lines: string[] = [];
+  #editor: Interface | undefined;
+  #over = false;
+  #wake: () => void = () => {};
+  /** What is on the terminal's last line, before what is typed. */
+  #prompt = '';
+  readonly #resized = (): void => {
+    this.#out.columns = windowSize(1)?.columns ?? 80;
+    this.#out.emit('resize');
+  };
+
+  constructor(options: ScreenOptions) {
+    this.#options = options;
+    this.terminal = options.terminal;
+    this.#out = writableOf(new FdSink(1));
+    this.#out.on('error', options.onClosed);
+    this.#err = options.terminal ? this.#out : writableOf(new FdSink(2));
+    if (!options.terminal) this.#err.on('error', () => {});
+    this.#stdin = new StdinReader();
+  }
+
+  /** Begins to read. */
+  start(): void {
+    const { keys, history, historySize, complete, onInterrupt } = this.#options;
+    if (!this.terminal) {
+      this.#listen(createInterface({ input: readableOf(this.#stdin), terminal: false }));
+      return;
+    }
+    const input = this.#stdin.terminal!;
+    keys.setRawMode = (on) => void input.setRawMode(on);
+    input.pipe(keys);
+    this.#out.columns = windowSize(1)?.columns ?? 80;
+    process.on('SIGWINCH', this.#resized);
+    const editor = createInterface({
+      input: keys,
+      output: this.#out,
+      terminal: true,
+      history: [...history].reverse(),
+      historySize,
+      removeHistoryDuplicates: true,
+      completer: complete,
+      prompt: '',
+    });
+    editor.on('SIGINT', onInterrupt);
+    this.#listen(editor);
+  }
+
+  #listen(editor: Interface): void {
+    this.#editor = editor;
+    editor.on('line', (line) => {
+      this.#lines.push(line);
+      if (this.terminal) this.#setPrompt('');
+      this.#wake();
+    });
+    editor.on('close', () => this.end());
+  }
+
+  /** No more lines: what waits for one gets none. */
+  end(): void {
+    this.#over = true;
+    this.#wake();
+  }
+
+  #setPrompt(prompt: string): void {
+    this.#prompt = prompt;
+    this.#editor?.setPrompt(prompt);
+  }
+
+  /** The next line; undefined at the end of the input. */
+  async read(prompt: () => string): Promise<string | undefined> {
+    const ahead = this.#lines.length > 0;
+    if (!ahead && !this.#over && this.terminal) {
+      this.#setPrompt(prompt());
+      this.#editor!.prompt(true);
+    }
+    while (this.#lines.length === 0 && !this.#over) await new Promise<void>((resolve) => void (this.#wake = resolve));
+    const line = this.#lines.shift();
+    // Typed while something ran: the record has it where it begins to run.
+    if (ahead && this.terminal && line !== undefined) this.print(prompt() + line);
+    if (line === undefined && this.terminal) this.#out.write('\n');
+    return line;
+  }
+
+  /** The prompt says something else now. */
+  refresh(prompt: string): void {
+    if (!this.terminal || this.#prompt === '' || this.#over) return;
+    this.#setPrompt(prompt);
+    this.#editor!.prompt(true);
+  }
+
+  /** Ctrl-C at the prompt: what was typed stays to be seen, and is dropped. */
+  abandon(): void {
+    const editor = this.#editor;
+    if (editor === undefined) return;
+    const typed = `${this.#prompt}${editor.line}^C`;
+    editor.write(null, { ctrl: true, name: 'e' });
+    editor.write(null, { ctrl: true, name: 'u' });
+    this.print(typed);
+  }
+
+  /** What was typed ahead is not meant any more. */
+  forget(): void {
+    this.#lines.length = 0;
+  }
+
+  /** A line of ours: with the nodes' on a terminal, else on standard error. */
+  print(text: string): void {
+    void this.write(Buffer.from(`${text}\n`), this.terminal ? 1 : 2);
+  }
+
+  /** Whole lines. A promise: wait, the reader is behind. */
+  write(bytes: Uint8Array, fd: 1 | 2): void | Promise<void> {
+    const target = fd === 1 ? this.#out : this.#err;
+    if (target.destroyed) return undefined;
+    const editor = this.terminal && !this.#over ? this.#editor : undefined;
+    let more: boolean;
+    if (editor === undefined) more = target.write(bytes);
+    else {
+      // The editor believes that the cursor is so many rows below the prompt's first; so it must be.
+      const { rows } = editor.getCursorPos();
+      target.write(`${rows > 0 ? `\x1b[${rows}A` : ''}\r\x1b[J`);
+      more = target.write(bytes);
+      if (rows > 0) target.write('\n'.repeat(rows));
+      editor.prompt(true);
+    }
+    if (more) return undefined;
+    return new Promise((resolve) => {
+      target.once('drain', resolve);
+      target.once('close', resolve);
+    });
+  }
+
+  /** Somebody else asks on the terminal meanwhile. */
+  async aside<T>(work: () => Promise<T>): Promise<T> {
+    const { terminal } = this.#stdin;
+    if (!this.terminal || terminal === undefined) return work();
+    terminal.pause();
+    terminal.setRawMode(false);
+    try {
+      return await work();
+    } finally {
+      if (!this.#over) {
+        terminal.setRawMode(true);
+        terminal.resume();
+      }
+    }
+  }
+
+  /** The terminal as it was; settles when everything is written. */
+  async close(): Promise<void> {
+    this.#over = true;
+    process.off('SIGWINCH', this.#resized);
+    this.#editor?.close();
+    this.#stdin.terminal?.setRawMode(false);
+    this.#stdin.stop();
+    for (const target of new Set([this.#out, this.#err])) {
+      if (!target.destroyed) await new Promise<void>((resolve) => target.write('', () => resolve()));
+    }
+  }
+}
