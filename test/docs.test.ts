@@ -1,6 +1,6 @@
 // The documents against the code: a name, an option or a key that is missing in them fails here, and so does one that
 // is called on by default and is not, or the other way round. What prose says cannot be held to anything; tables can.
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { EXIT_POLICIES, fleetExitCode } from '../cli/exit.ts';
 import { options, subcommands } from '../cli/options.ts';
@@ -10,6 +10,13 @@ import { fileCiphers } from '../protocol/keys/file-cipher.ts';
 import { nodeCrypto } from '../transport/index.ts';
 
 const root = new URL('..', import.meta.url).pathname;
+const documents = [
+  'README.md',
+  'SECURITY.md',
+  'CONTRIBUTING.md',
+  'CHANGELOG.md',
+  ...readdirSync(`${root}docs`).map((name) => `docs/${name}`),
+];
 const read = (file: string): string => readFileSync(root + file, 'utf8');
 
 /** The part of a document under the heading of this name, up to the next one of its level or above. */
@@ -118,7 +125,7 @@ describe('README.md', () => {
   });
 
   it('links to documents that exist', () => {
-    for (const file of ['README.md', 'SECURITY.md', 'CONTRIBUTING.md', 'docs/architecture.md', 'docs/algorithms.md']) {
+    for (const file of documents) {
       const links = [...read(file).matchAll(/\]\(([^)#:]+)(?:#[^)]*)?\)/g)].map(([, link]) => link!);
       const base = new URL(file, `file://${root}`);
       expect(links.filter((link) => !existsSync(new URL(link, base)))).toEqual([]);
