@@ -197,3 +197,15 @@ describe('docs/clusters.md', () => {
     for (const rule of EXIT_POLICIES) expect(document).toContain(`\n| \`${rule}\` |`);
   });
 });
+
+describe('docs/dependencies.md', () => {
+  const document = read('docs/dependencies.md');
+  const manifest = JSON.parse(read('package.json')) as Record<string, Record<string, string>>;
+
+  it('has a row for every package that runs, and names those of development', () => {
+    const named = rows(document).flatMap(([name]) => /^`(.+)`$/.exec(name ?? '')?.[1] ?? []);
+    expect(named.sort()).toEqual(Object.keys(manifest.dependencies!).sort());
+    const tools = section(document, 'Only for development');
+    expect(Object.keys(manifest.devDependencies!).filter((name) => !tools.includes(`\`${name}\``))).toEqual([]);
+  });
+});
