@@ -15,6 +15,7 @@ import { spawn } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
 import type { Readable } from 'node:stream';
 import type { Prompter, PromptRequest } from '../client/index.ts';
+import { printErr } from './print.ts';
 
 export type BackgroundPart = 'fork' | 'master';
 
@@ -61,14 +62,18 @@ export function startBackground({
   part,
   prompter,
   output,
+  talks = false,
   attached,
   signal,
 }: StartOptions): Promise<BackgroundOutcome> {
+  const quiet = !output && !talks;
   const child = spawn(process.execPath, [...process.execArgv, ...process.argv.slice(1)], {
     detached: !attached,
-    stdio: ['ignore', output ? 'inherit' : 'ignore', 'inherit', 'ipc'],
-    env: { ...process.env, [VARIABLE]: attached ? part + ATTACHED : part },
+    // What is said before `ready` comes through us, so that nobody's terminal or pipeline is held open after it.
+    stdio: ['ignore', output ? 'inherit' : 'ignore', quiet ? 'pipe' : 'inherit', 'ipc'],
+    env: { ...process.env, [VARIABLE]: part + (attached ? ATTACHED : '') + (quiet ? QUIET : '') },
   });
+  child.stderr?.on('data', (chunk: Uint8Array) => printErr(chunk));
   const asked = new Map<number, AbortController>();
   return new Promise((resolve) => {
     const onAbort = (): void => void child.kill('SIGTERM');
