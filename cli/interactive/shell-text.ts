@@ -27,15 +27,18 @@ const marker = ({ first, second }: Token, sequence: number): string => {
   return `${both('"$?"', 8)}; ${both('0', 9)}\n`;
 };
 
+/** Set anew each time: bash takes no second interrupt for a trap that it left by `return`. */
+const TRAP = "trap - INT; trap 'return 130 2>/dev/null' INT";
+
 /** The first lines; their marker, 0, says that the shell is there. */
 export const preparation = (token: Token): string =>
-  `exec 8>&1 9>&2\ntrap 'return 130 2>/dev/null' INT\n${marker(token, 0)}`;
+  `exec 8>&1 9>&2\n${TRAP}\n${marker(token, 0)}`;
 
 /** One command and its marker. `zsh` calls its own `.` as an external command when told `command`. */
 export const commandText = (text: string, sequence: number, token: Token, zsh: boolean): string => {
   const end = `${token.second}${sequence}`;
   const source = `${zsh ? '' : 'command '}. /dev/fd/7 7<<'${end}' </dev/null 8>&- 9>&-`;
-  return `${source}\n${text}\n${end}\n${marker(token, sequence)}`;
+  return `${TRAP}\n${source}\n${text}\n${end}\n${marker(token, sequence)}`;
 };
 
 /** `~` is the home directory of the node. */
