@@ -115,16 +115,11 @@ export function guessedRight(ours: KexInit, theirs: KexInit): boolean {
 }
 
 /**
- * Security bits the chosen algorithms ask of a group exchange: the longest key, IV, block or MAC key of either direction
- * (RFC 4419 section 3 leaves it to the client; OpenSSH sizes it so). Triple-DES has 112 bits, not its key's 192.
+ * Security bits the chosen ciphers ask of a group exchange, and never less than 128 (RFC 4419 section 3 leaves it to the
+ * client). Triple-DES has 112 bits, not its key's 192. A MAC asks for nothing more: its key is as long as its hash, but
+ * who can break the exchange at the cipher's strength gains nothing that breaking the cipher would not give.
  */
 export function neededStrength(chosen: Negotiated): number {
-  const of = ({ cipher, mac }: DirectionAlgorithms): number =>
-    Math.max(
-      cipher.name === '3des-cbc' ? 14 : cipher.keyLength,
-      cipher.blockSize,
-      cipher.ivLength,
-      mac?.keyLength ?? 0,
-    ) * 8;
-  return Math.max(of(chosen.clientToServer), of(chosen.serverToClient));
+  const of = ({ cipher }: DirectionAlgorithms): number => (cipher.name === '3des-cbc' ? 14 : cipher.keyLength) * 8;
+  return Math.max(128, of(chosen.clientToServer), of(chosen.serverToClient));
 }

@@ -12,7 +12,6 @@ const MAX_BITS = 8192;
 
 /** Modulus bits for a symmetric strength (NIST SP 800-57 part 1, table 2), within what we ask for. */
 function preferredBits(strength: number): number {
-  if (strength <= 112) return 2048;
   if (strength <= 128) return 3072;
   if (strength <= 192) return 7680;
   return MAX_BITS;
