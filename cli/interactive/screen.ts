@@ -155,7 +155,7 @@ export class Screen {
       target.write(`${rows > 0 ? `\x1b[${rows}A` : ''}\r\x1b[J`);
       more = target.write(bytes);
       if (rows > 0) target.write('\n'.repeat(rows));
-      editor.prompt(true);
+      if (this.#prompt !== '' || editor.line !== '') editor.prompt(true);
     }
     if (more) return undefined;
     return new Promise((resolve) => {

@@ -31,8 +31,7 @@ const marker = ({ first, second }: Token, sequence: number): string => {
 const TRAP = "trap - INT; trap 'return 130 2>/dev/null' INT";
 
 /** The first lines; their marker, 0, says that the shell is there. */
-export const preparation = (token: Token): string =>
-  `exec 8>&1 9>&2\n${TRAP}\n${marker(token, 0)}`;
+export const preparation = (token: Token): string => `exec 8>&1 9>&2\n${TRAP}\n${marker(token, 0)}`;
 
 /** One command and its marker. `zsh` calls its own `.` as an external command when told `command`. */
 export const commandText = (text: string, sequence: number, token: Token, zsh: boolean): string => {

@@ -1,0 +1,188 @@
+// The session of the manual, typed at a pseudo-terminal, on real servers: every 127.0.0.x is a node.
+import { readFileSync } from 'node:fs';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { freePort, requireServer, type Server, startSshd } from '../../interop/servers.ts';
+import { Bssh, lines } from '../e2e/bssh.ts';
+import { hasPty, Pty } from '../session/pty.ts';
+
+describe.skipIf(!requireServer('sshd') || !hasPty)('bssh interactive', () => {
+  let server: Server;
+  let bssh: Bssh;
+
+  beforeAll(async () => {
+    server = await startSshd({ address: '0.0.0.0' });
+    bssh = new Bssh(server);
+  });
+  afterAll(() => server?.stop());
+
+  const open = (args: readonly string[], columns = 200): Pty =>
+    new Pty([bssh.file, ...bssh.common, ...args], {
+      columns,
+      env: { PATH: process.env.PATH, HOME: bssh.home, USER: 'root', LANG: 'C.UTF-8', TERM: 'xterm', NO_COLOR: '1' },
+    });
+
+  /** Types a line at the prompt given, and waits for the patterns that follow it. */
+  const say = async (pty: Pty, prompt: string, line: string, ...then: readonly RegExp[]): Promise<void> => {
+    await pty.expect(new RegExp(`\\x1b\\[0J${prompt.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')}\\x1b\\[`));
+    pty.type(`${line}\r`);
+    for (const pattern of then) await pty.expect(pattern);
+  };
+
+  it('replays the example of the manual', async () => {
+    using pty = open(['-H', '127.0.0.[1-3]', 'interactive']);
+    await pty.expect(/Connected to 3 nodes\r\n/);
+    await say(pty, '[● ● ●] bssh> ', '!status', /Active nodes: 127\.0\.0\.1, 127\.0\.0\.2, 127\.0\.0\.3\r\n/);
+    await say(pty, '[● ● ●] bssh> ', '!node1', /Switched to node 1\r\n/);
+    await say(pty, '[● ○ ○] (1/3) bssh> ', 'echo on $SSH_CONNECTION', /\[node1\] on 127\.\S+ \d+ 127\.0\.0\.1 /);
+    const before = pty.output.length;
+    await say(pty, '[● ○ ○] (1/3) bssh> ', '!broadcast echo everywhere', /Broadcasting command to all connected nodes/);
+    await say(pty, '[● ○ ○] (1/3) bssh> ', '!all', /All nodes activated\r\n/);
+    const broadcast = pty.output.slice(before);
+    for (const node of [1, 2, 3]) expect(broadcast).toContain(`[node${node}] everywhere\r\n`);
+    await say(pty, '[● ● ●] bssh> ', 'exit', /Goodbye!\r\n/);
+    expect(await pty.exit).toBe(0);
+    expect(pty.end).toEqual(pty.begin);
+  });
+
+  it('keeps directories and variables, and shows how commands ended', async () => {
+    using pty = open(['-H', '127.0.0.[1-2]', 'interactive', '--work-dir', '/usr']);
+    await say(pty, '[● ●] bssh> ', 'echo "in $PWD"', /\[node\d\] in \/usr\r\n/, /\[node\d\] in \/usr\r\n/);
+    await say(pty, '[● ●] bssh> ', '!n2', /Switched to node 2/);
+    await say(pty, '[○ ●] (1/2) bssh> ', 'cd /etc; x=kept');
+    await say(pty, '[○ ●] (1/2) bssh> ', 'echo "$PWD $x"; echo oops >&2; (exit 7)', /\[node2\] \/etc kept\r\n/);
+    await pty.expect(/\[node2\] exit status 7\r\n/);
+    expect(pty.output).toContain('[node2] oops\r\n');
+    await say(pty, '[○ ●] (1/2) bssh> ', '!list', /node1 {2}○ inactive .*127\.0\.0\.1\r\n.*node2 {2}● active/);
+    await say(pty, '[○ ●] (1/2) bssh> ', 'vim x', /vim needs a terminal of its own.*--single-node/);
+    await say(pty, '[○ ●] (1/2) bssh> ', '!nonsense', /Unknown command: !nonsense/);
+    await say(pty, '[○ ●] (1/2) bssh> ', '\x04', /Goodbye!/);
+    expect(await pty.exit).toBe(0);
+  });
+
+  it('sends Ctrl-C to what runs on the nodes, and a second one leaves it running', async () => {
+    using pty = open(['-H', '127.0.0.[1-2]', 'interactive']);
+    await say(pty, '[● ●] bssh> ', 'echo begun; sleep 60; echo NOT', /node\d\] begun/, /node\d\] begun/);
+    pty.type('\x03');
+    await pty.expect(/exit status 130[\s\S]*exit status 130/);
+    await say(pty, '[● ●] bssh> ', "trap '' INT; echo deaf; sleep 4; echo slept", /deaf/, /deaf/);
+    pty.type('\x03');
+    pty.type('\x03');
+    await pty.expect(/Still running on node1, node2/);
+    await pty.expect(/node\d\] slept[\s\S]*node\d\] slept/);
+    expect(pty.output).not.toContain('NOT\r\n[');
+    pty.type('exit\r');
+    expect(await pty.exit).toBe(0);
+    expect(pty.end).toEqual(pty.begin);
+  });
+
+  it('shows late output above the line that is being typed', async () => {
+    using pty = open(['-H', '127.0.0.1', 'interactive']);
+    await say(pty, '[●] bssh> ', '(sleep 1; echo late) &');
+    await pty.expect(/\[●\] bssh> /);
+    pty.type('echo he');
+    await pty.expect(/\x1b\[0?J\[node1\] late\r\n\x1b\[1G\x1b\[0J\[●\] bssh> echo he/);
+    pty.type('llo\r');
+    await pty.expect(/\[node1\] hello\r\n/);
+    pty.type('exit\r');
+    expect(await pty.exit).toBe(0);
+  });
+
+  it('marks a lost node, and connects it again where it was', async () => {
+    using pty = open(['-H', '127.0.0.[1-2]', 'interactive']);
+    await say(pty, '[● ●] bssh> ', 'cd /usr/bin');
+    await say(
+      pty,
+      '[● ●] bssh> ',
+      'case $SSH_CONNECTION in *127.0.0.2*) kill -9 $PPID;; esac',
+      /\[node2\] .*!reconnect/,
+    );
+    await say(pty, '[● ·] (1/1) bssh> ', 'echo one', /\[node1\] one/);
+    await say(pty, '[● ·] (1/1) bssh> ', '!n2', /Node 2 is disconnected/);
+    await say(pty, '[● ·] (1/1) bssh> ', '!reconnect', /Reconnected: node 2/);
+    await say(pty, '[● ●] bssh> ', 'pwd', /\] \/usr\/bin/, /\] \/usr\/bin/);
+    await say(pty, '[● ●] bssh> ', 'exec true', /the shell ended/, /the shell ended/);
+    await say(pty, '[● ●] bssh> ', 'pwd', /\] \/usr\/bin/, /\] \/usr\/bin/);
+    expect(pty.output.match(/!reconnect connects it again\)/g)).toHaveLength(1);
+    pty.type('exit\r');
+    expect(await pty.exit).toBe(0);
+  });
+
+  it('goes by the configuration, under the flags', async () => {
+    const config = bssh.write(
+      'interactive.yaml',
+      `interactive:
+  prompt_format: "global> "
+  show_timestamps: true
+  node_switch_prefix: "@"
+  broadcast_prefix: "@all "
+  history_file: ${bssh.home}/own_history
+  keybindings: { switch_node: Ctrl+N, broadcast_toggle: Ctrl+B, quit: Ctrl+Q }
+clusters:
+  two:
+    nodes: [127.0.0.1, 127.0.0.2]
+    interactive: { prompt_format: "{node}:{pwd}> ", work_dir: /usr }
+`,
+    );
+    using pty = open(['--config', config, '-C', 'two']);
+    await say(pty, '● ●:/usr> ', '@n1', /Switched to node 1/);
+    await say(pty, 'node1:/usr> ', '@all echo both', /\[\d\d:\d\d:\d\d\] \[node\d\] both/);
+    await pty.expect(/node1:\/usr> /);
+    pty.type('\x0e');
+    await pty.expect(/Switched to node 2\r\n.*node2:\/usr> /s);
+    pty.type('\x02');
+    await pty.expect(/All nodes activated\r\n.*● ●:\/usr> /s);
+    pty.type('\x11');
+    await pty.expect(/Goodbye!/);
+    expect(await pty.exit).toBe(0);
+    expect(readFileSync(`${bssh.home}/own_history`, 'utf8')).toBe('@n1\n@all echo both\n');
+    using flagged = open(['--config', config, '-C', 'two', 'interactive', '--prompt-format', 'flag> ']);
+    await flagged.expect(/flag> /);
+    flagged.type('\x1b[A');
+    await flagged.expect(/@all echo both/);
+    flagged.signal('SIGTERM');
+    expect(await flagged.exit).toBe(143);
+    expect(flagged.end).toEqual(flagged.begin);
+  });
+
+  it('shows identical output once when asked', async () => {
+    using pty = open(['-H', '127.0.0.[1-2]', 'interactive']);
+    await say(pty, '[● ●] bssh> ', '!gather on', /shown once/);
+    await say(pty, '[● ●] bssh> ', 'echo same; (exit 3)', /==> node\[1,2\] \(2\): exit status 3 <==\r\n.*same\r\n/s);
+    pty.type('exit\r');
+    expect(await pty.exit).toBe(0);
+  });
+
+  it('gives one node a terminal of its own', async () => {
+    using pty = open(['-H', '127.0.0.[1-2]', 'interactive', '--single-node', '--work-dir', '/usr']);
+    await pty.expect(/1 {2}\S+@127\.0\.0\.1\r\n.*Node to connect to \[1-2\]: /s);
+    pty.type('9\r');
+    await pty.expect(/no node '9'.*Node to connect to/s);
+    pty.type('2\r');
+    await pty.expect(/[$#] /);
+    pty.type('tty; echo "$PWD ${SSH_CONNECTION}"\r');
+    await pty.expect(/\/dev\/\S+\r\n[\s\S]*\/usr \S+ \d+ 127\.0\.0\.2/);
+    pty.type('exit 5\r');
+    expect(await pty.exit).toBe(5);
+    expect(pty.end).toEqual(pty.begin);
+  });
+
+  it('runs a script from a pipe, with nothing but output on standard output', async () => {
+    const input = 'cd /usr\necho "$PWD"\n!n2\necho second; echo bad >&2\nfalse\n';
+    const { code, out, err } = await bssh.run([...bssh.common, '-H', '127.0.0.[1-2]', 'interactive'], { input });
+    expect(code).toBe(1);
+    expect(lines(out).sort()).toEqual(['[node1] /usr', '[node2] /usr', '[node2] second']);
+    expect(err).toContain('[node2] bad\n');
+    expect(err).not.toContain('bssh> ');
+  });
+
+  it('says which nodes it could not reach, and fails when there is none', async () => {
+    const closed = await freePort();
+    const some = await bssh.run([...bssh.common, '-H', `127.0.0.1,127.0.0.2:${closed}`, 'interactive'], {
+      input: 'pwd\n',
+    });
+    expect(some.code).toBe(0);
+    expect(some.err).toMatch(/\[node2\] .*refused[\s\S]*Connected to 1 of 2 nodes/);
+    const none = await bssh.run([...bssh.common, '-H', `127.0.0.2:${closed}`, 'interactive']);
+    expect(none.code).toBe(4);
+  });
+});
