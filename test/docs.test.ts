@@ -209,3 +209,28 @@ describe('docs/dependencies.md', () => {
     expect(Object.keys(manifest.devDependencies!).filter((name) => !tools.includes(`\`${name}\``))).toEqual([]);
   });
 });
+
+describe('docs/protocol-notes.md', () => {
+  const document = read('docs/protocol-notes.md');
+
+  it('names every extension that stands in the code by its vendor name', () => {
+    const folders = ['protocol', 'client', 'cli'];
+    const files = folders.flatMap((folder) =>
+      (readdirSync(root + folder, { recursive: true }) as string[])
+        .filter((name) => name.endsWith('.ts'))
+        .map((name) => `${folder}/${name}`),
+    );
+    const known = new Set(kinds.flatMap(([, table]) => algorithms[table].map(({ name }) => name as string)));
+    const ciphers = new Set(fileCiphers.map(({ name }) => name));
+    const found = files.flatMap((file) =>
+      [...read(file).matchAll(/'([a-z0-9-]+@openssh\.com)'/g)].map(([, name]) => name!),
+    );
+    const extensions = [...new Set(found)].filter((name) => !known.has(name) && !ciphers.has(name));
+    expect(extensions.length).toBeGreaterThan(10);
+    // SFTP's share their ending in the document.
+    const short = (name: string): string => name.replace('@openssh.com', '');
+    expect(extensions.filter((name) => !document.includes(name) && !document.includes(`\`${short(name)}\``))).toEqual(
+      [],
+    );
+  });
+});
