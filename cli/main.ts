@@ -4,7 +4,8 @@ import { printErr } from './print.ts';
 import { VERSION } from './version.ts';
 
 function fail(error: unknown): void {
-  printErr(`bssh: ${error instanceof Error && process.env.BSSH_DEBUG ? error.stack : String(error)}\n`);
+  const text = error instanceof Error && process.env.BSSH_DEBUG ? error.stack : String(error);
+  printErr(`bssh: internal error: ${text}\n`);
   process.exit(255);
 }
 
@@ -13,6 +14,8 @@ if (argv.length === 1 && (argv[0] === '-V' || argv[0] === '--version')) {
   printErr(`bssh ${VERSION}, Node.js ${process.version.slice(1)}\n`);
   process.exit(0);
 }
+// Not node's own report of it: that quotes the line, and a bundle has few of them.
+process.on('uncaughtException', fail);
 // What is written by then has left: commands wait for their output before they return.
 import('./run.ts')
   .then(({ run }) => run(argv, process.env, process.argv[1] ?? 'bssh'))

@@ -328,11 +328,13 @@ class OneHost {
   }
 
   #start(options: ExecOptions): Promise<ExecHandle> {
-    const { remote } = this.#situation;
+    const { remote, context } = this.#situation;
     switch (remote.kind) {
       case 'command':
+        context.log.debug(1, () => `Sending command: ${remote.command}`);
         return this.#connection.exec(remote.command, options);
       case 'subsystem':
+        context.log.debug(1, () => `Sending subsystem: ${remote.name}`);
         return this.#connection.subsystem(remote.name, options);
       default:
         return this.#connection.shell(options);
