@@ -77,6 +77,7 @@ export function describeError(error: SshError, place: ErrorPlace): string {
     case 'mac':
     case 'packet-length':
     case 'padding':
+      return describeCorrupt(error, at);
     case 'compression':
     case 'malformed':
     case 'protocol':
@@ -103,6 +104,14 @@ function describeTimeout({ detail, message }: SshError, place: ErrorPlace): stri
   if (detail.what === 'kex')
     return `Connection to ${place.hostName} port ${place.port} timed out during the key exchange`;
   return `${place.program}: connect to host ${place.hostName} port ${place.port}: ${message}`;
+}
+
+/** ssh(1) says first what it saw and then what becomes of it; scripts look for the first at the start of a line. */
+function describeCorrupt({ code, message }: SshError, at: string): string {
+  const says = (verdict: string): string => `ssh_dispatch_run_fatal: Connection to ${at}: ${verdict}`;
+  const wrong = 'message authentication code incorrect';
+  if (message === wrong) return says(wrong);
+  return `${message}.\n${says(code === 'mac' ? wrong : 'Connection corrupted')}`;
 }
 
 function describeAuth({ detail }: SshError, place: ErrorPlace): string {

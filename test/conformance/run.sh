@@ -28,13 +28,14 @@ while [ $# -gt 0 ]; do
 done
 [ ${#options[@]} -gt 0 ] || options=(-t 300)
 [ $# -gt 0 ] || set -- @core
-# Two lists are cut to what the packaged suite itself can do: its sshd refuses a whole configuration for one key exchange
-# it is too old to know, and keys of a token need ssh's own helper program to sign without an agent.
+# Three lists are cut to what the packaged suite itself can do: its sshd refuses a whole configuration for one key
+# exchange it is too old to know, and keys of a token need ssh's own helper program to sign without an agent.
 known=$(ssh -Q kex 2>/dev/null || true)
 kex=$("$dir/ssh" -Q kex | grep -Fx -e "$known" | paste -sd, -)
 plain=$("$dir/ssh" -Q key-plain | grep -v '^sk-' | paste -sd, -)
+sig=$("$dir/ssh" -Q key-sig | grep -v '^sk-' | paste -sd, -)
 case " ${options[*]} " in
   *' -s '*) ;;
-  *) options+=(-s "kex=$kex key-plain=$plain") ;;
+  *) options+=(-s "kex=$kex key-plain=$plain key-sig=$sig") ;;
 esac
 bash test/conformance/openssh-regress.sh "${options[@]}" "$dir/ssh" "$@"
