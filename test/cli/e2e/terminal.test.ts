@@ -1,0 +1,148 @@
+// The command on a real terminal: a shell as a person uses it, and the terminal as it was after every way out.
+import { writeFileSync } from 'node:fs';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { freePort, requireServer, type Server, startSshd } from '../../interop/servers.ts';
+import { hasPty, Pty } from '../session/pty.ts';
+import { Box } from './box.ts';
+
+describe.skipIf(!requireServer('sshd') || !hasPty)('on a terminal', () => {
+  let server: Server;
+  let box: Box;
+
+  beforeAll(async () => {
+    server = await startSshd();
+    box = new Box(server);
+  });
+  afterAll(() => server?.stop());
+
+  const start = (args: readonly string[], to: Box = box) =>
+    new Pty([`${box.bin}/bssh`, '-F', to.config, ...args], { env: box.env });
+
+  /** A shell with a prompt that nothing else prints. */
+  const shell = async (to: Box = box): Promise<Pty> => {
+    const pty = start(['box'], to);
+    await pty.expect(/\$ /, 20_000);
+    pty.type(`PS1='[''ready] '\n`);
+    await pty.expect(/\[ready\] /);
+    return pty;
+  };
+
+  /** Ends with this status, and with the modes of before. */
+  const ended = async (pty: Pty, code: number) => {
+    expect(await pty.exit).toBe(code);
+    expect(pty.end).toEqual(pty.begin);
+  };
+
+  it('is a shell: prompt, window, interrupts, exit status', async () => {
+    using pty = await shell();
+    expect(await pty.modes()).not.toEqual(pty.begin);
+    pty.type('stty size; tty | cut -c1-9; echo $TERM\n');
+    await pty.expect(/24 80\r\n\/dev\/pts\/\r\nxterm\r\n/);
+    pty.resize(50, 132);
+    pty.type('sleep 0.2; stty size\n');
+    await pty.expect(/50 132\r\n/);
+    pty.type('sleep 60; echo not re""ached\n');
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    pty.type('\x03');
+    await pty.expect(/\[ready\] /);
+    pty.type('exit 7\n');
+    await pty.expect(/Connection to box closed\.\r+\n/);
+    await ended(pty, 7);
+    expect(pty.output).not.toContain('not reached');
+  });
+
+  it('takes 100 kB that are pasted at once', async () => {
+    using pty = await shell();
+    // A line discipline keeps 4096 bytes of an unfinished line: what is pasted is lines.
+    const line = `${'0123456789abcdef'.repeat(6)}xyz\n`;
+    pty.type(`stty -echo; echo re''ady; head -c ${1000 * line.length} | sha256sum\n`);
+    await pty.expect(/ready\r\n/);
+    const { createHash } = await import('node:crypto');
+    const text = line.repeat(1000);
+    for (let at = 0; at < text.length; at += 4000) pty.type(text.slice(at, at + 4000));
+    await pty.expect(new RegExp(createHash('sha256').update(text).digest('hex')), 20_000);
+    pty.type('exit\n');
+    await ended(pty, 0);
+  });
+
+  it('suspends with ~^Z and goes on with fg', async () => {
+    using pty = new Pty(['bash', '--norc', '--noprofile', '-i'], { env: box.env });
+    await pty.expect(/[#$] /);
+    pty.type(`PS1='outer''> '\n`);
+    await pty.expect(/outer> /);
+    const before = await pty.modes();
+    pty.type(`bssh -F ${box.config} box\n`);
+    await pty.expect(/\n\$ /, 20_000);
+    pty.type('echo inn""er\n');
+    await pty.expect(/inner\r\n\$ /);
+    pty.type('~\x1a');
+    await pty.expect(/Stopped.*outer> /s);
+    expect(await pty.modes()).toEqual(before);
+    pty.type('echo out""side; fg\n');
+    await pty.expect(/outside\r\n.*bssh -F/s);
+    pty.type('\necho ag""ain\n');
+    await pty.expect(/again\r\n/);
+    pty.type('exit 3\n');
+    await pty.expect(/Connection to box closed\.\r+\n.*outer> /s);
+    pty.type('echo "status $?"\n');
+    await pty.expect(/status 3\r\n/);
+    expect(await pty.modes()).toEqual(before);
+    pty.type('exit\n');
+    await pty.exit;
+  });
+
+  it('leaves at ~. though the command hears nothing', async () => {
+    using pty = start(['-t', 'box', 'trap "" INT HUP; echo de""af; sleep 2; sleep 2']);
+    await pty.expect(/deaf\r\n/, 20_000);
+    pty.type('\r~.');
+    await pty.expect(/Connection to box closed\.\r+\n/);
+    await ended(pty, 255);
+  });
+
+  it.skipIf(!requireServer('vi', 'less')).each([
+    ['vi', 'vi -u NONE', 'G:.=\r', /\b200\b/, ':q!\r'],
+    ['less', 'less', 'G', /line number 200/, 'q'],
+  ])('gives %s the screen and the keys', async (_name, command, keys, shown, quit) => {
+    const file = `${box.shared}/text`;
+    writeFileSync(file, Array.from({ length: 200 }, (_, i) => `line number ${i + 1}\n`).join(''), { mode: 0o644 });
+    using pty = await shell();
+    pty.type(`${command} ${file}\n`);
+    await pty.expect(/line number 20/);
+    pty.type(keys);
+    await pty.expect(shown);
+    pty.type(quit);
+    await pty.expect(/\[ready\] /);
+    pty.type('stty -a | grep -o " echo "; exit\n');
+    await pty.expect(/ echo \r\n/);
+    await ended(pty, 0);
+  });
+
+  it('puts the terminal back when the connection is lost', async () => {
+    const mortal = await startSshd();
+    const to = new Box(mortal);
+    try {
+      using pty = await shell(to);
+      pty.type('kill -9 $PPID\n');
+      await pty.expect(/Connection to box closed by remote host\.\r+\n/);
+      await ended(pty, 255);
+    } finally {
+      await mortal.stop();
+    }
+  });
+
+  it.each(['SIGTERM', 'SIGHUP', 'SIGINT'] as const)('puts the terminal back at %s', async (name) => {
+    using pty = await shell();
+    pty.signal(name);
+    const code = await pty.exit;
+    expect(code).not.toBe(0);
+    expect(pty.end).toEqual(pty.begin);
+  });
+
+  it('leaves the terminal alone without a pty, and where nothing answers', async () => {
+    using plain = start(['-T', 'box', 'exit 4']);
+    await ended(plain, 4);
+    using refused = start(['-p', String(await freePort()), 'box']);
+    await refused.expect(/Connection refused\r\n/, 20_000);
+    await ended(refused, 255);
+  });
+});
