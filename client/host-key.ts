@@ -68,7 +68,9 @@ export interface HostKeyOutcome {
 /** The policy that ssh(1) has, over files of known hosts. */
 export function knownHostsPolicy(rules: HostKeyRules): HostKeyPolicy {
   return async (question) => {
-    rules.onAccepted?.(await new Judgement(rules, question).verdict());
+    // Judged first, told afterwards: whether anybody listens must not matter.
+    const outcome = await new Judgement(rules, question).verdict();
+    rules.onAccepted?.(outcome);
     return true;
   };
 }
