@@ -47,7 +47,8 @@ export async function runFleet(intent: ClusterIntent, context: RunContext): Prom
   }));
 }
 
-function dryRun(intent: ClusterIntent, entries: readonly FleetEntry[], command: string | undefined): string {
+/** The plan of each host, as text or as JSON. */
+export function dryRun(intent: ClusterIntent, entries: readonly FleetEntry[], command: string | undefined): string {
   const json = intent.run.output === 'json' || intent.run.output === 'json-result';
   const row = ({ name, plan }: FleetEntry) => ({
     version: 1,
@@ -92,7 +93,7 @@ async function exec(
   const { connection } = opened;
   try {
     host.phase('command');
-    const before = await forwardsOf(entry, host, context, opened);
+    const before = await forwardsOf(entry, host.index, context, opened);
     const handle = await connection.exec(command, {
       ...(before && { before }),
       env: environment(entry.plan, context.env),
@@ -117,16 +118,16 @@ async function exec(
  * What is forwarded in a run on many hosts: a local listener can exist once, so -L and -D belong to the first host; -R and
  * the agent belong to every host.
  */
-async function forwardsOf(
+export async function forwardsOf(
   entry: FleetEntry,
-  host: HostContext,
+  index: number,
   context: RunContext,
   { connection, distrusted }: Opened,
 ) {
   const warn = (text: string): void => context.log.error(`${entry.name}: ${text}`);
   const log = logTo(context.log, `${entry.name}: `);
   const planned = distrusted ? withoutForwarding(entry.plan.forwards, warn) : entry.plan.forwards;
-  const list = planned.list.filter(({ type }) => host.index === 0 || type.startsWith('remote'));
+  const list = planned.list.filter(({ type }) => index === 0 || type.startsWith('remote'));
   if (list.length > 0) {
     const forwards = await setUpForwards(
       connection,

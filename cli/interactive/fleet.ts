@@ -10,6 +10,7 @@ import {
   runOnHosts,
   SshError,
 } from '../../client/index.ts';
+import { forwardsOf } from '../commands/fleet.ts';
 import { jumpPool, logTo, openContext, type RunContext, showBanner } from '../context.ts';
 import { environment } from '../environment.ts';
 import { describeError } from '../errors.ts';
@@ -30,8 +31,8 @@ export interface FleetSettings {
   readonly onFailure: (node: ShellNode, text: string) => void;
 }
 
-/** How long goodbyes may take, in milliseconds. */
-const GOODBYE_MS = 2000;
+/** How long a node may take for an interrupt or a goodbye, in milliseconds. */
+const PATIENCE = 2000;
 
 export class NodeFleet {
   readonly nodes: readonly ShellNode[];
@@ -58,11 +59,12 @@ export class NodeFleet {
   /** Connects these; one result for each. */
   async connect(nodes: readonly ShellNode[], signal: AbortSignal): Promise<readonly HostResult[]> {
     const { entries, context, run, parallel, prompter, onFailure } = this.#settings;
-    const jobs = nodes.map((node) => ({ node, ...entries[node.number - 1]! }));
+    const jobs = nodes.map((node) => ({ ...entries[node.number - 1]!, node }));
     const isTerminal = isatty(2);
     const { results } = await runOnHosts(
       jobs,
-      async ({ node, name, plan }, host) => {
+      async (job, host) => {
+        const { node, name, plan } = job;
         const opened = await openHost(
           plan,
           openContext(context, {
@@ -77,7 +79,7 @@ export class NodeFleet {
           }),
         );
         host.phase('command');
-        await node.attach(opened);
+        await node.attach(opened, await forwardsOf(job, node.number - 1, context, opened));
       },
       (event) => {
         if (event.type !== 'result' || event.result.error === undefined) return;
@@ -104,12 +106,20 @@ export class NodeFleet {
     return this.#settings.entries[node.number - 1]!.plan;
   }
 
+  /** Ctrl-C for what runs on these; settles when it was sent, or could not be in time. */
+  async interrupt(nodes: readonly ShellNode[]): Promise<void> {
+    await inTime(Promise.allSettled(nodes.map((node) => node.interrupt())));
+  }
+
   /** Ends everything; a node that does not answer is not waited for long. */
   async close(): Promise<void> {
-    const gone = Promise.allSettled(this.nodes.map((node) => node.close())).then(() => this.#pool.close());
-    let timer: NodeJS.Timeout | undefined;
-    const late = new Promise((resolve) => void (timer = setTimeout(resolve, GOODBYE_MS)));
-    await Promise.race([gone, late]);
-    clearTimeout(timer);
+    await inTime(Promise.allSettled(this.nodes.map((node) => node.close())).then(() => this.#pool.close()));
   }
+}
+
+async function inTime(work: Promise<unknown>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise((resolve) => void (timer = setTimeout(resolve, PATIENCE)));
+  await Promise.race([work, late]);
+  clearTimeout(timer);
 }

@@ -7,7 +7,7 @@
  */
 
 import { randomBytes } from 'node:crypto';
-import { type Connection, type ExecHandle, type Opened, SshError } from '../../client/index.ts';
+import { type Connection, type ExecHandle, type ExecOptions, type Opened, SshError } from '../../client/index.ts';
 import { type Mark, MarkerStream } from './marker.ts';
 import type { PromptNode } from './prompt.ts';
 import {
@@ -24,7 +24,7 @@ export type Stream = 'stdout' | 'stderr';
 
 export interface NodeEvents {
   /** A promise holds back what comes next. */
-  line(node: ShellNode, stream: Stream, line: Uint8Array): void | Promise<void>;
+  lines(node: ShellNode, stream: Stream, lines: readonly Uint8Array[]): void | Promise<void>;
   /** The connection is gone; told once for each. */
   lost(node: ShellNode, error: unknown): void;
   /** The shell ended and another one took its place, without the variables of the first. */
@@ -83,6 +83,8 @@ export class ShellNode implements PromptNode {
   #sequence = 0;
   #waiting: Waiting[] = [];
   #leaving = false;
+  /** Further requests for each session: agent forwarding. */
+  #before: ExecOptions['before'];
 
   constructor(options: NodeOptions) {
     this.#options = options;
@@ -100,10 +102,11 @@ export class ShellNode implements PromptNode {
   }
 
   /** Takes the connection; settles when a shell is there, in the directory of the last one. */
-  async attach(opened: Opened): Promise<void> {
+  async attach(opened: Opened, before: ExecOptions['before']): Promise<void> {
     this.#opened = opened;
+    this.#before = before;
     const { connection } = opened;
-    const before = this.pwd;
+    const { pwd } = this;
     try {
       await this.#startShell(connection);
     } catch (error) {
@@ -112,7 +115,7 @@ export class ShellNode implements PromptNode {
     }
     this.connected = true;
     void connection.closed.then((error) => this.#lost(connection, error));
-    await this.#goTo(before);
+    await this.#goTo(pwd);
   }
 
   /** To where the last shell was, or where the user wants the first one. */
@@ -126,6 +129,7 @@ export class ShellNode implements PromptNode {
     const token = newToken();
     const handle = await connection.exec(bootstrap, {
       env: this.#options.env,
+      ...(this.#before && { before: this.#before }),
       channel: { window: WINDOW, maxWindow: WINDOW },
     });
     const shell: Shell = { handle, token, ready: false };
@@ -163,11 +167,20 @@ export class ShellNode implements PromptNode {
   }
 
   async #take(shell: Shell, stream: Stream, pieces: ReturnType<MarkerStream['push']>): Promise<void> {
-    for (const piece of pieces) {
-      if ('mark' in piece) this.#marked(shell, stream, piece.mark);
+    let lines: Uint8Array[] = [];
+    const show = async (): Promise<void> => {
       // What a profile says before the shell is ready was not asked for.
-      else if (shell.ready) await this.#options.events.line(this, stream, piece.line);
+      if (shell.ready && lines.length > 0) await this.#options.events.lines(this, stream, lines);
+      lines = [];
+    };
+    for (const piece of pieces) {
+      if ('line' in piece) lines.push(piece.line);
+      else {
+        await show();
+        this.#marked(shell, stream, piece.mark);
+      }
     }
+    await show();
   }
 
   #marked(shell: Shell, stream: Stream, mark: Mark): void {

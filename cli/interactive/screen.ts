@@ -83,7 +83,10 @@ export class Screen {
     this.#editor = editor;
     editor.on('line', (line) => {
       this.#lines.push(line);
-      if (this.terminal) this.#setPrompt('');
+      if (this.terminal) {
+        this.#prompt = '';
+        editor.setPrompt('');
+      }
       this.#wake();
     });
     editor.on('close', () => this.end());
@@ -95,17 +98,27 @@ export class Screen {
     this.#wake();
   }
 
-  #setPrompt(prompt: string): void {
+  /** Takes the line that is being typed off the terminal; the editor draws it anew from where the cursor is. */
+  #erase(editor: Interface): void {
+    const { rows } = editor.getCursorPos();
+    this.#out.write(`${rows > 0 ? `\x1b[${rows}A` : ''}\r\x1b[J`);
+    // What it last drew is gone; readline has no call to say so.
+    Object.assign(editor, { prevRows: 0 });
+  }
+
+  #redraw(prompt: string): void {
+    const editor = this.#editor!;
+    this.#erase(editor);
     this.#prompt = prompt;
-    this.#editor?.setPrompt(prompt);
+    editor.setPrompt(prompt);
+    editor.prompt(true);
   }
 
   /** The next line; undefined at the end of the input. */
   async read(prompt: () => string): Promise<string | undefined> {
     const ahead = this.#lines.length > 0;
     if (!ahead && !this.#over && this.terminal) {
-      this.#setPrompt(prompt());
-      this.#editor!.prompt(true);
+      this.#redraw(prompt());
     }
     while (this.#lines.length === 0 && !this.#over) await new Promise<void>((resolve) => void (this.#wake = resolve));
     const line = this.#lines.shift();
@@ -118,8 +131,7 @@ export class Screen {
   /** The prompt says something else now. */
   refresh(prompt: string): void {
     if (!this.terminal || this.#prompt === '' || this.#over) return;
-    this.#setPrompt(prompt);
-    this.#editor!.prompt(true);
+    this.#redraw(prompt);
   }
 
   /** Ctrl-C at the prompt: what was typed stays to be seen, and is dropped. */
@@ -127,6 +139,7 @@ export class Screen {
     const editor = this.#editor;
     if (editor === undefined) return;
     const typed = `${this.#prompt}${editor.line}^C`;
+    this.#erase(editor);
     editor.write(null, { ctrl: true, name: 'e' });
     editor.write(null, { ctrl: true, name: 'u' });
     this.print(typed);
@@ -150,11 +163,8 @@ export class Screen {
     let more: boolean;
     if (editor === undefined) more = target.write(bytes);
     else {
-      // The editor believes that the cursor is so many rows below the prompt's first; so it must be.
-      const { rows } = editor.getCursorPos();
-      target.write(`${rows > 0 ? `\x1b[${rows}A` : ''}\r\x1b[J`);
+      this.#erase(editor);
       more = target.write(bytes);
-      if (rows > 0) target.write('\n'.repeat(rows));
       if (this.#prompt !== '' || editor.line !== '') editor.prompt(true);
     }
     if (more) return undefined;
@@ -167,7 +177,7 @@ export class Screen {
   /** Somebody else asks on the terminal meanwhile. */
   async aside<T>(work: () => Promise<T>): Promise<T> {
     const { terminal } = this.#stdin;
-    if (!this.terminal || terminal === undefined) return work();
+    if (!this.terminal || terminal === undefined || this.#editor === undefined) return work();
     terminal.pause();
     terminal.setRawMode(false);
     try {

@@ -9,7 +9,7 @@ import type { Prompter } from '../../client/index.ts';
 import { ExitCode, fleetExitCode } from '../exit.ts';
 import { formatHosts } from '../hosts/fold.ts';
 import type { Interrupts } from '../signals.ts';
-import { neutraliseBytes, neutraliseLine, paint } from '../terminal.ts';
+import { neutralise, neutraliseBytes, neutraliseLine, paint } from '../terminal.ts';
 import { type FleetSettings, NodeFleet } from './fleet.ts';
 import { fullScreenProgram } from './full-screen.ts';
 import { Gather, type Gathered } from './gather.ts';
@@ -47,7 +47,7 @@ export class Session {
   #interrupted = false;
   #release: () => void = () => {};
   #connecting: AbortController | undefined;
-  #gather = false;
+  #gather: boolean;
   #gathering: Gather | undefined;
   /** The selection that the toggle goes back to. */
   #before: readonly number[] = [1];
@@ -58,6 +58,7 @@ export class Session {
     const { settings, terminal, color, entries, interrupts, context } = options;
     this.#options = options;
     this.#settings = settings;
+    this.#gather = options.run.output === 'gather';
     const history = terminal ? loadHistory(settings.historyFile) : [];
     this.#history = new History(settings.historyFile, history.at(-1), (text) => context.log.info(text));
     this.#labels = entries.map(({ name }, index) =>
@@ -80,7 +81,7 @@ export class Session {
       directory: settings.workDir,
       prompter: this.#prompter(options.prompter),
       events: {
-        line: (node, stream, line) => this.#line(node, stream, line),
+        lines: (node, stream, lines) => this.#lines(node, stream, lines),
         lost: (node, error) => this.#lost(node, error),
         restarted: (node, status) => {
           const how = status === undefined ? '' : ` (exit ${status})`;
@@ -134,7 +135,10 @@ export class Session {
       );
       this.#screen.start();
       await this.#loop();
-      if (interrupts.code !== undefined) return interrupts.code;
+      if (interrupts.code !== undefined) {
+        await this.#fleet.interrupt(this.#running);
+        return interrupts.code;
+      }
       if (this.#readerGone) return ExitCode.brokenPipe;
       this.#screen.print('Goodbye!');
       return this.#options.terminal || !this.#lastFailed ? ExitCode.ok : ExitCode.failed;
@@ -230,7 +234,7 @@ export class Session {
       if (gathering === undefined && status !== undefined && status !== 0) this.#about(node, `exit status ${status}`);
     });
     const how = await Promise.race([Promise.all(work), released]);
-    this.#running = [];
+    if (!this.#options.interrupts.abort.aborted) this.#running = [];
     if (gathering !== undefined) {
       this.#gathering = undefined;
       for (const group of gathering.groups(new Map([...ends].sort(([a], [b]) => a - b)))) await this.#show(group);
@@ -257,23 +261,25 @@ export class Session {
     return `${time}${this.#labels[node.number - 1]!} `;
   }
 
-  #line(node: ShellNode, stream: Stream, line: Uint8Array): void | Promise<void> {
-    if (this.#gathering !== undefined && this.#running.includes(node) && this.#gathering.add(node.number, line)) {
-      return undefined;
-    }
-    const bytes = Buffer.concat([Buffer.from(this.#head(node)), this.#harmless(line), NEWLINE]);
-    return this.#screen.write(bytes, stream === 'stdout' ? 1 : 2);
+  #lines(node: ShellNode, stream: Stream, lines: readonly Uint8Array[]): void | Promise<void> {
+    const gathering = this.#running.includes(node) ? this.#gathering : undefined;
+    const head = Buffer.from(this.#options.run.prefix ? this.#head(node) : '');
+    const shown = lines.flatMap((line) =>
+      gathering?.add(node.number, line) ? [] : [head, this.#harmless(line), NEWLINE],
+    );
+    return shown.length === 0 ? undefined : this.#screen.write(Buffer.concat(shown), stream === 'stdout' ? 1 : 2);
   }
 
   /** Something we say of a node. */
   #about(node: ShellNode, text: string): void {
-    const said = this.#options.color ? paint(text, 'red') : text;
-    for (const line of said.split('\n')) this.#screen.print(this.#head(node) + line);
+    for (const line of neutralise(text).split('\n')) {
+      this.#screen.print(this.#head(node) + (this.#options.color ? paint(line, 'red') : line));
+    }
   }
 
   #lost(node: ShellNode, error: unknown): void {
     const why = this.#fleet.describe(this.#fleet.planOf(node), error);
-    this.#about(node, `${neutraliseLine(why)} (${this.#settings.prefixes.special}reconnect connects it again)`);
+    this.#about(node, `${why} (${this.#settings.prefixes.special}reconnect connects it again)`);
     this.#screen.refresh(this.#prompt());
   }
 
@@ -304,6 +310,6 @@ export class Session {
     if (atPrompt) this.#screen.abandon();
     else if (this.#interrupted) return this.#release();
     this.#interrupted = true;
-    for (const node of busy) void node.interrupt();
+    void this.#fleet.interrupt(busy);
   }
 }

@@ -1,4 +1,5 @@
 // The session of the manual, typed at a pseudo-terminal, on real servers: every 127.0.0.x is a node.
+import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { freePort, requireServer, type Server, startSshd } from '../../interop/servers.ts';
@@ -173,6 +174,49 @@ clusters:
     expect(lines(out).sort()).toEqual(['[node1] /usr', '[node2] /usr', '[node2] second']);
     expect(err).toContain('[node2] bad\n');
     expect(err).not.toContain('bssh> ');
+  });
+
+  it('loses no line of much output', async () => {
+    const input = 'seq 1 100000\necho end\n';
+    const { code, out } = await bssh.run([...bssh.common, '-H', '127.0.0.[1-2]', 'interactive'], { input });
+    expect(code).toBe(0);
+    for (const node of ['[node1] ', '[node2] ']) {
+      const own = lines(out).filter((line) => line.startsWith(node));
+      expect(own).toHaveLength(100_001);
+      expect(own.at(-2)).toBe(`${node}100000`);
+      expect(own.at(-1)).toBe(`${node}end`);
+    }
+  });
+
+  it('ends what runs when it is told to end', async () => {
+    const running = (): boolean => execFileSync('ps', ['-eo', 'args']).toString().split('\n').includes('sleep 87.5');
+    using pty = open(['-H', '127.0.0.[1-2]', 'interactive']);
+    await say(pty, '[● ●] bssh> ', 'echo begun; sleep 87.5', /begun/, /begun/);
+    await expect.poll(running).toBe(true);
+    pty.signal('SIGHUP');
+    expect(await pty.exit).toBe(129);
+    expect(pty.end).toEqual(pty.begin);
+    await expect.poll(running).toBe(false);
+  });
+
+  it('draws a line of several rows again under late output', async () => {
+    using pty = open(['-H', '127.0.0.1', 'interactive'], 24);
+    await say(pty, '[●] bssh> ', '(sleep 1; echo late) &');
+    await pty.expect(/\[●\] bssh> /);
+    const words = 'echo aaaa bbbb cccc dddd eeee ffff';
+    pty.type(words);
+    await pty.expect(/\x1b\[1A\r\x1b\[J\[node1\] late\r\n\x1b\[1G\x1b\[0J\[●\] bssh> echo aaaa bbbb/);
+    pty.type('\x03');
+    await pty.expect(/ffff\^C\r\n/);
+    pty.type(`${words}\r`);
+    await pty.expect(/\[node1\] aaaa bbbb cccc dddd eeee ffff\r\n/);
+    pty.type('exit\r');
+    expect(await pty.exit).toBe(0);
+  });
+
+  it('plans only, with --dry-run', async () => {
+    const { code, out } = await bssh.run([...bssh.common, '-H', '127.0.0.1', '--dry-run', 'interactive']);
+    expect([code, out]).toEqual([0, `127.0.0.1: ${server.user}@127.0.0.1:${server.port}\n`]);
   });
 
   it('says which nodes it could not reach, and fails when there is none', async () => {
