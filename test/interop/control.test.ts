@@ -10,13 +10,14 @@ import { type ControlClient, connectControl } from '../../client/control/client.
 import { type ControlMaster, type ControlMasterOptions, listenControl } from '../../client/control/master.ts';
 import { Forwards } from '../../client/forward/forwards.ts';
 import { bothWays, failure, node, open, planFor, run, within } from './client.ts';
-import { freePort, freshDir, type Server, startSshd } from './servers.ts';
+import { freePort, freshDir, requireServer, type Server, startSshd } from './servers.ts';
 
+const here = requireServer('sshd', 'ssh');
 let server: Server;
 beforeAll(async () => {
-  server = await startSshd();
+  if (here) server = await startSshd();
 });
-afterAll(() => server.stop());
+afterAll(() => server?.stop());
 
 interface Holder {
   readonly path: string;
@@ -116,7 +117,7 @@ async function useProxy(path: string): Promise<void> {
   await connection.close();
 }
 
-describe('our holder', () => {
+describe.skipIf(!here)('our holder', () => {
   it('has its socket from one moment to the next, for its owner only, and takes it away', async () => {
     const held = await hold();
     expect(statSync(held.path).mode & 0o777).toBe(0o600);
@@ -317,7 +318,7 @@ async function everyForward(client: ControlClient): Promise<void> {
   target.close();
 }
 
-describe('our holder and stock ssh', () => {
+describe.skipIf(!here)('our holder and stock ssh', () => {
   it('answers check, forward, cancel, stop and exit', async () => {
     await using held = await hold();
     const { path } = held;
@@ -373,7 +374,7 @@ describe('our holder and stock ssh', () => {
   });
 });
 
-describe('a stock holder', () => {
+describe.skipIf(!here)('a stock holder', () => {
   it('serves our clients', async () => {
     await using held = await stockHolder();
     await useProxy(held.path);
@@ -393,7 +394,7 @@ describe('a stock holder', () => {
   });
 });
 
-describe('no holder', () => {
+describe.skipIf(!here)('no holder', () => {
   it('is said, with the reason', async () => {
     const dir = freshDir('ctl');
     expect((await failure(connectControl(join(dir, 'none')))).detail.errno).toBe('ENOENT');

@@ -6,6 +6,7 @@ import { isRevoked, parseKrl, parseRevocations } from '../../../protocol/keys/kr
 import { parsePublicKeyFile } from '../../../protocol/keys/public-line.ts';
 import { encodeUtf8 } from '../../../protocol/wire/text.ts';
 import { Writer } from '../../../protocol/wire/writer.ts';
+import { requireServer } from '../../interop/servers.ts';
 import { bytesOf, codeOf, textOf } from './fixtures.ts';
 
 const folder = new URL('../../vectors/keys/', import.meta.url);
@@ -31,7 +32,7 @@ const theirs = (list: string): Set<string> => {
   return new Set(lines.filter((line) => line.endsWith('REVOKED')).map((line) => line.split(' (')[0]!));
 };
 
-describe('revocation lists of ssh-keygen -k', () => {
+describe.skipIf(!requireServer('ssh-keygen'))('revocation lists of ssh-keygen -k', () => {
   test.each([
     ['keys', ['openssh/ecdsa256.pub', 'openssh/rsa.pub', 'cert/user_rsa-cert.pub', 'cert/host_by_ecdsa-cert.pub']],
     ['hashes', ['openssh/ecdsa384.pub', 'openssh/ecdsa521.pub', 'openssh/dsa.pub']],

@@ -15,6 +15,7 @@ import { formatPublicKeyLine, parsePublicKeyFile } from '../../../protocol/keys/
 import type { PrivateKey, PublicMaterial } from '../../../protocol/keys/types.ts';
 import { encodeUtf8 } from '../../../protocol/wire/text.ts';
 import { nodeCrypto } from '../../../transport/node-crypto.ts';
+import { requireServer } from '../../interop/servers.ts';
 import { bytesOf, codeOf, passphrase, textOf } from './fixtures.ts';
 
 const load = (name: string) => parsePrivateKey(crypto, bytesOf(`openssh/${name}`));
@@ -106,7 +107,7 @@ describe('openssh-key-v1', () => {
   });
 });
 
-describe('ssh-keygen reads what we write', () => {
+describe.skipIf(!requireServer('ssh-keygen'))('ssh-keygen reads what we write', () => {
   const folder = mkdtempSync(join(tmpdir(), 'keys-'));
   afterAll(() => rmSync(folder, { recursive: true }));
   const publicLine = (text: string, secret: string): string => {

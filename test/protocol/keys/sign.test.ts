@@ -12,6 +12,7 @@ import type { PrivateKey, PublicKey } from '../../../protocol/keys/types.ts';
 import { Reader } from '../../../protocol/wire/reader.ts';
 import { encodeUtf8 } from '../../../protocol/wire/text.ts';
 import { Writer } from '../../../protocol/wire/writer.ts';
+import { requireServer } from '../../interop/servers.ts';
 import { bytesOf, codeOf } from './fixtures.ts';
 
 const load = (name: string): PrivateKey => parsePrivateKey(crypto, bytesOf(`openssh/${name}`));
@@ -198,7 +199,7 @@ describe('security keys', () => {
   });
 });
 
-describe('signatures of ssh-keygen -Y sign (PROTOCOL.sshsig)', () => {
+describe.skipIf(!requireServer('ssh-keygen'))('signatures of ssh-keygen -Y sign (PROTOCOL.sshsig)', () => {
   const folder = mkdtempSync(join(tmpdir(), 'sign-'));
   afterAll(() => rmSync(folder, { recursive: true }));
 
