@@ -13,6 +13,8 @@ export class KeyFilter extends Transform {
   readonly isTTY = true;
   /** As a terminal has it: the editor asks its input for raw mode. */
   setRawMode: (on: boolean) => void = () => {};
+  /** Sees what is typed first, and says what of it goes on. */
+  intercept: (typed: string) => string = (typed) => typed;
   readonly #bound: readonly (readonly [bytes: string, act: () => void])[];
 
   constructor(bindings: readonly (readonly [key: string, act: () => void])[]) {
@@ -24,10 +26,13 @@ export class KeyFilter extends Transform {
     // A key arrives by itself; inside of more, which was pasted, bytes are text.
     const typed = chunk.toString('latin1');
     const found = this.#bound.find(([bytes]) => bytes === typed);
-    if (found === undefined) done(null, chunk);
-    else {
+    if (found !== undefined) {
       found[1]();
-      done();
+      return done();
     }
+    const text = chunk.toString();
+    const rest = this.intercept(text);
+    // What is not touched stays bytes: a character may come in two reads.
+    done(null, rest === text ? chunk : Buffer.from(rest));
   }
 }

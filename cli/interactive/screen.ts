@@ -9,6 +9,7 @@ import { createInterface, type Interface } from 'node:readline';
 import type { Writable } from 'node:stream';
 import { windowSize } from '../session/raw-terminal.ts';
 import { FdSink, readableOf, StdinReader, writableOf } from '../session/stdio.ts';
+import { HistorySearch, SEARCH_KEY } from './history-search.ts';
 import type { KeyFilter } from './keys.ts';
 
 export interface ScreenOptions {
@@ -38,6 +39,10 @@ export class Screen {
   #wake: () => void = () => {};
   /** What is on the terminal's last line, before what is typed. */
   #prompt = '';
+  /** Newest first. */
+  readonly #history: string[];
+  /** Ctrl-R, and what was typed before. */
+  #search: { readonly search: HistorySearch; readonly before: string } | undefined;
   readonly #resized = (): void => {
     this.#out.columns = windowSize(1)?.columns ?? 80;
     this.#out.emit('resize');
@@ -46,6 +51,7 @@ export class Screen {
   constructor(options: ScreenOptions) {
     this.#options = options;
     this.terminal = options.terminal;
+    this.#history = [...options.history].reverse();
     this.#out = writableOf(new FdSink(1));
     this.#out.on('error', options.onClosed);
     this.#err = options.terminal ? this.#out : writableOf(new FdSink(2));
@@ -55,12 +61,13 @@ export class Screen {
 
   /** Begins to read. */
   start(): void {
-    const { keys, history, historySize, complete, onInterrupt } = this.#options;
+    const { keys, historySize, complete, onInterrupt } = this.#options;
     if (!this.terminal) {
       this.#listen(createInterface({ input: readableOf(this.#stdin), terminal: false }));
       return;
     }
     const input = this.#stdin.terminal!;
+    keys.intercept = (typed) => this.#searching(typed);
     keys.setRawMode = (on) => void input.setRawMode(on);
     input.pipe(keys);
     this.#out.columns = windowSize(1)?.columns ?? 80;
@@ -69,7 +76,7 @@ export class Screen {
       input: keys,
       output: this.#out,
       terminal: true,
-      history: [...history].reverse(),
+      history: [...this.#history],
       historySize,
       removeHistoryDuplicates: true,
       completer: complete,
@@ -86,6 +93,7 @@ export class Screen {
       if (this.terminal) {
         this.#prompt = '';
         editor.setPrompt('');
+        if (line.trim() !== '') this.#history.unshift(line);
       }
       this.#wake();
     });
@@ -114,6 +122,27 @@ export class Screen {
     editor.prompt(true);
   }
 
+  /** Keys of a search in the history; returns what is for the editor. */
+  #searching(typed: string): string {
+    const editor = this.#editor!;
+    if (this.#search === undefined) {
+      if (typed !== SEARCH_KEY || this.#prompt === '') return typed;
+      this.#search = { search: new HistorySearch(this.#history), before: editor.line };
+    }
+    const { search, before } = this.#search;
+    const step = search.feed(typed);
+    const searching = step.kind === 'show';
+    this.#erase(editor);
+    editor.setPrompt(searching ? search.prompt : this.#prompt);
+    editor.write(null, { ctrl: true, name: 'e' });
+    editor.write(null, { ctrl: true, name: 'u' });
+    const line = step.kind === 'cancel' ? before : search.match || before;
+    if (line !== '') editor.write(line);
+    if (searching) return '';
+    this.#search = undefined;
+    return step.kind === 'accept' ? step.rest : '';
+  }
+
   /** The next line; undefined at the end of the input. */
   async read(prompt: () => string): Promise<string | undefined> {
     const ahead = this.#lines.length > 0;
@@ -131,7 +160,8 @@ export class Screen {
   /** The prompt says something else now. */
   refresh(prompt: string): void {
     if (!this.terminal || this.#prompt === '' || this.#over) return;
-    this.#redraw(prompt);
+    if (this.#search === undefined) this.#redraw(prompt);
+    else this.#prompt = prompt;
   }
 
   /** Ctrl-C at the prompt: what was typed stays to be seen, and is dropped. */

@@ -214,6 +214,22 @@ clusters:
     expect(await pty.exit).toBe(0);
   });
 
+  it('searches the history with Ctrl-R', async () => {
+    using pty = open(['-H', '127.0.0.1', 'interactive']);
+    await say(pty, '[●] bssh> ', 'echo first one', /\[node1\] first one/);
+    await say(pty, '[●] bssh> ', 'echo second', /\[node1\] second/);
+    await pty.expect(/\[●\] bssh> /);
+    for (const key of ['\x12', 'f', 'i', 'r']) {
+      pty.type(key);
+      await pty.expect(key === '\x12' ? /reverse-i-search\)`': / : new RegExp(`search\\)\`\\w*${key}': `));
+    }
+    await pty.expect(/echo first one/);
+    pty.type('\r');
+    await pty.expect(/\[node1\] first one\r\n/);
+    await say(pty, '[●] bssh> ', 'exit', /Goodbye!/);
+    expect(await pty.exit).toBe(0);
+  });
+
   it('plans only, with --dry-run', async () => {
     const { code, out } = await bssh.run([...bssh.common, '-H', '127.0.0.1', '--dry-run', 'interactive']);
     expect([code, out]).toEqual([0, `127.0.0.1: ${server.user}@127.0.0.1:${server.port}\n`]);
