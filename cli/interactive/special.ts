@@ -107,6 +107,7 @@ export function helpText({ special, broadcast }: Prefixes): string[] {
     [`${special}gather on|off`, 'Show identical output once'],
     [`${special}help, ${special}?`, 'Show this help'],
     ['exit, Ctrl-D', 'Leave'],
+    ['Ctrl-R', 'Search the history'],
     ['Ctrl-C', 'Interrupt what runs on the nodes; twice: leave it running'],
   ] as const;
   const width = Math.max(...rows.map(([name]) => name!.length));

@@ -2,7 +2,7 @@
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { freePort, requireServer, type Server, startSshd } from '../../interop/servers.ts';
+import { freePort, isRoot, requireServer, type Server, startDropbear, startSshd } from '../../interop/servers.ts';
 import { Bssh, lines } from '../e2e/bssh.ts';
 import { hasPty, Pty } from '../session/pty.ts';
 
@@ -70,7 +70,7 @@ describe.skipIf(!requireServer('sshd') || !hasPty)('bssh interactive', () => {
     pty.type('\x03');
     await pty.expect(/Still running on node1, node2/);
     await pty.expect(/node\d\] slept[\s\S]*node\d\] slept/);
-    expect(pty.output).not.toContain('NOT\r\n[');
+    expect(pty.output).not.toMatch(/node\d\] NOT/);
     pty.type('exit\r');
     expect(await pty.exit).toBe(0);
     expect(pty.end).toEqual(pty.begin);
@@ -244,5 +244,26 @@ clusters:
     expect(some.err).toMatch(/\[node2\] .*refused[\s\S]*Connected to 1 of 2 nodes/);
     const none = await bssh.run([...bssh.common, '-H', `127.0.0.2:${closed}`, 'interactive']);
     expect(none.code).toBe(4);
+  });
+});
+
+describe.skipIf(!requireServer('dropbear') || !hasPty || !isRoot)('bssh interactive with Dropbear', () => {
+  it('keeps a shell, and interrupts what it runs', async () => {
+    await using server = await startDropbear();
+    const bssh = new Bssh(server);
+    using pty = new Pty([bssh.file, ...bssh.common, '-H', server.host, 'interactive'], {
+      columns: 200,
+      env: { PATH: process.env.PATH, HOME: bssh.home, USER: 'root', TERM: 'xterm', NO_COLOR: '1' },
+    });
+    await pty.expect(/Connected to 1 node\r\n.*\[●\] bssh> /s);
+    pty.type('cd /usr; x=kept; echo begun; sleep 60; echo NOT\r');
+    await pty.expect(/\[node1\] begun\r\n/);
+    pty.type('\x03');
+    await pty.expect(/exit status 130\r\n.*\[●\] bssh> /s);
+    pty.type('echo "$PWD $x"\r');
+    await pty.expect(/\[node1\] \/usr kept\r\n/);
+    pty.type('exit\r');
+    expect(await pty.exit).toBe(0);
+    expect(pty.output).not.toContain('[node1] NOT');
   });
 });
