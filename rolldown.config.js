@@ -61,6 +61,9 @@ function bootstrap() {
  */
 const LAUNCH = '#!/bin/sh\n":" //; exec node --single-threaded-gc "$0" "$@"';
 
+/** What an import of a CommonJS module becomes: evaluated at once by the bundler, here when its export is first touched. */
+const COMMON_JS = /(?:\/\* @__PURE__ \*\/ )?\w+\.__toESM\((\w+\.require_\w+\(\)),1\)/g;
+
 const asciiLiteral = (value) =>
   JSON.stringify(value).replace(/[\u007f-\uffff]/g, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`);
 
@@ -88,7 +91,7 @@ function oneFile() {
       for (const [file, item] of Object.entries(bundle)) {
         if (item.type !== 'chunk') this.error(`the bundle must consist of chunks only, not ${file}`);
         const name = file.replace(/\.js$/, '');
-        chunks[name] = item.code.replace(/^#!.*\n/, '');
+        chunks[name] = item.code.replace(/^#!.*\n/, '').replace(COMMON_JS, '{get default(){return $1}}');
         if (item.isEntry) entry = name;
         if (item.moduleIds.length > 0 && item.moduleIds.every((id) => LAZY_PACKAGES.test(id)))
           lazy[name] = item.exports;

@@ -12,7 +12,8 @@ import { Disconnect, SshError } from '../errors.ts';
 import type { CryptoProvider, CurveName, Ecdsa, Ed25519 } from './provider.ts';
 import { equalBytes, type Random } from './random.ts';
 
-const curves = { p256, p384, p521 } as const;
+/** A function, not a table: a bundle evaluates the curves when one is first asked for. */
+const curveOf = (name: CurveName) => (name === 'p256' ? p256 : name === 'p384' ? p384 : p521);
 /** Bytes of a coordinate. */
 export const fieldLength: Readonly<Record<CurveName, number>> = { p256: 32, p384: 48, p521: 66 };
 
@@ -37,7 +38,7 @@ export function createX25519(random: Random): CryptoProvider['x25519'] {
 
 export function createEcdh(random: Random): CryptoProvider['ecdh'] {
   return (name) => {
-    const curve = curves[name];
+    const curve = curveOf(name);
     const width = fieldLength[name];
     const secret = curve.utils.randomSecretKey(random(curve.lengths.seed!));
     return {
@@ -66,7 +67,7 @@ export const ed25519: Ed25519 = {
 
 export function createEcdsa(random: Random): CryptoProvider['ecdsa'] {
   return (name): Ecdsa => {
-    const curve = curves[name];
+    const curve = curveOf(name);
     const width = fieldLength[name];
     return {
       generate: () => curve.utils.randomSecretKey(random(curve.lengths.seed!)),
