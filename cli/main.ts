@@ -5,7 +5,8 @@ import { VERSION } from './version.ts';
 
 function fail(error: unknown): void {
   const text = error instanceof Error && process.env.BSSH_DEBUG ? error.stack : String(error);
-  printErr(`bssh: internal error: ${text}\n`);
+  // After those who put the terminal back, so that the line starts where lines do.
+  process.once('exit', () => printErr(`bssh: internal error: ${text}\n`));
   process.exit(255);
 }
 

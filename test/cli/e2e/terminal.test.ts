@@ -138,6 +138,17 @@ describe.skipIf(!requireServer('sshd') || !hasPty)('on a terminal', () => {
     expect(pty.end).toEqual(pty.begin);
   });
 
+  it('puts the terminal back after an error of its own, and says it in a line', async () => {
+    const crash = box.write('crash.cjs', `process.on('SIGUSR2', () => { throw new Error('planted'); });`);
+    using pty = new Pty([`${box.bin}/bssh`, '-F', box.config, 'box'], {
+      env: { ...box.env, NODE_OPTIONS: `--require ${crash}` },
+    });
+    await pty.expect(/\$ /, 20_000);
+    pty.signal('SIGUSR2');
+    await pty.expect(/bssh: internal error: Error: planted\r\n$/);
+    await ended(pty, 255);
+  });
+
   it('leaves the terminal alone without a pty, and where nothing answers', async () => {
     using plain = start(['-T', 'box', 'exit 4']);
     await ended(plain, 4);
