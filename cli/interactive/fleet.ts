@@ -52,6 +52,7 @@ export class NodeFleet {
           env: environment(plan, context.env),
           directory,
           events,
+          random: (bytes) => context.crypto.random(bytes),
         }),
     );
   }

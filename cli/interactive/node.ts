@@ -6,7 +6,6 @@
  * caller's.
  */
 
-import { randomBytes } from 'node:crypto';
 import { type Connection, type ExecHandle, type ExecOptions, type Opened, SshError } from '../../client/index.ts';
 import { type Mark, MarkerStream } from './marker.ts';
 import type { PromptNode } from './prompt.ts';
@@ -39,6 +38,8 @@ export interface NodeOptions {
   /** Where the first shell starts. */
   readonly directory: string | undefined;
   readonly events: NodeEvents;
+  /** Unguessable bytes: output must not be able to end a command. */
+  readonly random: (bytes: number) => Uint8Array;
 }
 
 /** What one command came to; no status: the shell or the connection ended under it. */
@@ -59,7 +60,8 @@ const WINDOW = 1024 * 1024;
 /** A shell that has not answered by now (a profile that waits for somebody) will not, in milliseconds. */
 const START_PATIENCE = 30_000;
 
-const newToken = (): Token => ({ first: randomBytes(12).toString('hex'), second: randomBytes(12).toString('hex') });
+/** Of each half of a marker's token. */
+const HALF_BYTES = 12;
 
 /** A shell and what of its output is not ours to show. */
 interface Shell {
@@ -126,7 +128,8 @@ export class ShellNode implements PromptNode {
   }
 
   async #startShell(connection: Connection): Promise<void> {
-    const token = newToken();
+    const half = (): string => Buffer.from(this.#options.random(HALF_BYTES)).toString('hex');
+    const token: Token = { first: half(), second: half() };
     const handle = await connection.exec(bootstrap, {
       env: this.#options.env,
       ...(this.#before && { before: this.#before }),
