@@ -23,6 +23,7 @@ import {
   type SshIntent,
 } from './grammar.ts';
 import { Log, levelOf } from './log.ts';
+import { planOne } from './plan.ts';
 import { printErr, printOut } from './print.ts';
 import { VERSION } from './version.ts';
 
@@ -142,7 +143,6 @@ async function connectAndRun(intent: SshIntent | ClusterIntent, io: Io): Promise
 }
 
 async function oneHost(intent: SshIntent, context: RunContext): Promise<number> {
-  const { planOne } = await import('./plan.ts');
   const plan = planOne(intent, context.resolve);
   if (intent.kind === 'dump') {
     const { dumpOptions } = await import('../client/index.ts');
