@@ -159,17 +159,19 @@ class InteractiveSession {
   #connectStreams(): void {
     const { handle, stdin, stdout, stderr, connection } = this.#options;
     const { io } = handle;
+    const openssh = /^OpenSSH/.test(connection.session.peerVersion?.software ?? '');
     stdout.onClosed = () => {
       // Only OpenSSH knows this; others have taken a request they do not know for an error.
-      if (/^OpenSSH/.test(connection.session.peerVersion?.software ?? '')) io.notify(END_OF_WRITE, new Uint8Array(0));
+      if (openssh) io.notify(END_OF_WRITE, new Uint8Array(0));
     };
     io.sink(false, (chunk) => this.#output(stdout, chunk));
     io.sink(true, (chunk) => this.#output(stderr, chunk));
     const others = io.onRequest;
     io.onRequest = (event) => {
-      if (event.request !== END_OF_WRITE) return others(event);
-      stdin?.stop();
-      return true;
+      // OpenSSH tells only its own kind that nobody reads any more; that the command has ended, it tells everybody.
+      const ended = openssh && (event.request === 'exit-status' || event.request === 'exit-signal');
+      if (ended || event.request === END_OF_WRITE) stdin?.stop();
+      return event.request === END_OF_WRITE || others(event);
     };
     if (stdin === undefined) handle.end();
     else void stdin.start((chunk) => this.#input(chunk)).then(() => handle.end());
