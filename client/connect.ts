@@ -135,6 +135,7 @@ class Attempt {
       role: 'client',
       crypto: options.crypto ?? nobleCrypto,
       now: monotonicNow(),
+      ...(stream.roundTrip !== undefined && { roundTrip: stream.roundTrip }),
       ...(options.algorithms && { algorithms: options.algorithms }),
       ...(options.rekey && { rekey: options.rekey }),
       ...(options.keepalive && { keepalive: options.keepalive }),

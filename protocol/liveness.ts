@@ -21,8 +21,9 @@ export class Liveness {
   #questionAt: number | undefined;
   #roundTrip: number | undefined;
 
-  constructor(options: KeepaliveOptions | undefined, now: number) {
+  constructor(options: KeepaliveOptions | undefined, now: number, roundTrip?: number) {
     this.#options = options;
+    this.#roundTrip = roundTrip;
     this.#heardAt = this.#askedAt = now;
   }
 

@@ -38,6 +38,8 @@ export interface SessionOptions {
   readonly now: number;
   /** softwareversion of our identification, with comments after a blank (RFC 4253 section 4.2). */
   readonly software?: string;
+  /** Milliseconds there and back, when that is known already: windows grow only where it holds a transfer back. */
+  readonly roundTrip?: number;
   /** What to offer, in order; what is left out is the default. */
   readonly algorithms?: Partial<AlgorithmPreferences>;
   readonly rekey?: RekeyLimits;
@@ -106,7 +108,7 @@ export class Session {
     this.role = role;
     this.crypto = crypto;
     this.#now = options.now;
-    this.#liveness = new Liveness(options.keepalive, options.now);
+    this.#liveness = new Liveness(options.keepalive, options.now, options.roundTrip);
     const { line, wire } = identification(options.software ?? 'bssh');
     this.#ourVersion = line;
     this.#identification = wire;

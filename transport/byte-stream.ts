@@ -11,6 +11,8 @@ export interface ByteStreamHandlers {
 }
 
 export interface ByteStream {
+  /** Milliseconds there and back as connecting took them, where that is known. */
+  readonly roundTrip?: number;
   /** Starts reading; called once. */
   start(handlers: ByteStreamHandlers): void;
   /** Takes `chunk` until `sent` is called (for good, without it). False: wait for `drain`. */

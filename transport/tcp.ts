@@ -134,7 +134,9 @@ function connectOne(
       // Whatever a dying socket still says has no listener otherwise.
       socket.on('error', () => {});
     };
+    const started = performance.now();
     const onConnect = (): void => {
+      stream.roundTrip = performance.now() - started;
       done();
       // Nothing is read until somebody listens.
       socket.pause();
@@ -165,6 +167,7 @@ function dialError(error: NodeJS.ErrnoException, detail: { host: string; port: n
 /** A connected or connecting socket as a ByteStream. */
 class SocketStream implements TcpStream {
   readonly socket: Socket;
+  roundTrip = 0;
   #handlers: ByteStreamHandlers | undefined;
   #over = false;
 
