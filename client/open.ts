@@ -112,7 +112,9 @@ export async function openHost(plan: HostPlan, context: OpenContext): Promise<Op
       ...(context.onBanner && { onBanner: context.onBanner }),
       ...(context.onVersion && { onVersion: context.onVersion }),
       ...(context.onKeys && { onKeys: context.onKeys }),
-      ...(context.software !== undefined && { software: context.software }),
+      ...(context.software !== undefined && {
+        software: [context.software, plan.versionAddendum].filter(Boolean).join(' '),
+      }),
     });
     if (outcome.mayUpdate) updates.begin(connection, updateRules(plan, context, address));
     return { connection, distrusted: outcome.distrusted, hostKeysUpdated: () => updates.settled };

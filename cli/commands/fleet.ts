@@ -20,6 +20,7 @@ import { environment } from '../environment.ts';
 import { type Connect, type FleetEntry, fleetEntries, runFleetJob } from '../fleet-run.ts';
 import type { ClusterIntent } from '../grammar.ts';
 import { printOut } from '../print.ts';
+import { SpooledStdin } from '../spooled-stdin.ts';
 import { neutraliseLine } from '../terminal.ts';
 
 /** How long a signal has to show, and how long a process has after TERM and KILL, to be reported gone (milliseconds). */
@@ -38,13 +39,16 @@ export async function runFleet(intent: ClusterIntent, context: RunContext): Prom
     printOut(dryRun(intent, entries, command));
     return 0;
   }
-  return runFleetJob(intent, context, entries, () => ({
+  const input = intent.run.stdin && !isPing ? await SpooledStdin.take() : undefined;
+  const code = await runFleetJob(intent, context, entries, () => ({
     label: command ?? 'ping',
     timeout: (entry) => entry.selected.timeout * 1000,
     task: (entry, host, connect) =>
-      command === undefined ? ping(host, connect) : exec(entry, host, context, connect, command),
+      command === undefined ? ping(host, connect) : exec(entry, host, context, connect, command, input),
     ...(isPing && { exitCode: ({ results }) => pingCode(results.map((result) => result.class === 'ok')) }),
   }));
+  input?.close();
+  return code;
 }
 
 /** The plan of each host, as text or as JSON. */
@@ -88,6 +92,7 @@ async function exec(
   context: RunContext,
   connect: Connect,
   command: string,
+  input: SpooledStdin | undefined,
 ): Promise<TaskOutcome> {
   const opened = await connect();
   const { connection } = opened;
@@ -101,7 +106,15 @@ async function exec(
       stdout: (chunk) => host.output('stdout', chunk) as void | Promise<void>,
       stderr: (chunk) => host.output('stderr', chunk) as void | Promise<void>,
     });
-    handle.end();
+    // A command that ends without reading all of it is no failure of ours.
+    if (input === undefined) handle.end();
+    else
+      void input
+        .send((chunk) => handle.write(chunk))
+        .then(
+          () => handle.end(),
+          () => handle.end(),
+        );
     try {
       return outcomeOf(await untilAborted(handle, host.signal));
     } catch (error) {

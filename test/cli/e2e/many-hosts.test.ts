@@ -162,6 +162,17 @@ describe.skipIf(!requireServer('sshd'))('many hosts', () => {
     expect(err).toContain('nodes');
   });
 
+  it('gives --stdin to every host, late ones too, and nothing without it', async () => {
+    const input = 'x'.repeat(300_000);
+    const { code, out } = await bssh.run([...bssh.common, '-H', hosts(3), '--parallel', '1', '--stdin', 'wc -c'], {
+      input,
+    });
+    expect([code, lines(out).sort()]).toEqual([0, [1, 2, 3].map((n) => `127.0.0.${n}: 300000`)]);
+    const early = await bssh.run([...bssh.common, '-H', hosts(2), '--stdin', 'head -c 3; echo'], { input });
+    expect([early.code, lines(early.out).sort()]).toEqual([0, ['127.0.0.1: xxx', '127.0.0.2: xxx']]);
+    expect((await bssh.run([...bssh.common, '-H', hosts(1), 'wc -c'], { input })).out).toBe('127.0.0.1: 0\n');
+  });
+
   it('pings: 0 for all, 1 for some, 255 for none', async () => {
     expect((await bssh.on('-H', hosts(2), 'ping')).code).toBe(0);
     expect((await bssh.on('-H', `127.0.0.1,127.0.0.2:${closedPort}`, 'ping')).code).toBe(1);
