@@ -177,7 +177,7 @@ const output: readonly OptionRow[] = [
     id: 'quiet',
     clusterOnly: true,
     group: 'Output',
-    help: 'No output of the hosts, no status, only failures',
+    help: 'The output of the hosts alone: no status line, no summary',
     ready: true,
   },
   {
