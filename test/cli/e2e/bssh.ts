@@ -18,6 +18,8 @@ export interface RunOptions {
   readonly cwd?: string;
   /** Bytes for standard input; `undefined` is an empty one. */
   readonly input?: string | Uint8Array;
+  /** Milliseconds for which standard input stays open after `input`. */
+  readonly keepOpen?: number;
   /** Told of the process as soon as it runs. */
   readonly started?: (child: ChildProcess) => void;
   /** Milliseconds until the process is killed: nothing may hang. */
@@ -71,7 +73,11 @@ export class Bssh {
     child.stdout.on('data', (chunk: Buffer) => stdout.push(chunk));
     child.stderr.on('data', (chunk: Buffer) => stderr.push(chunk));
     child.stdin.on('error', () => {});
-    child.stdin.end(input);
+    if (options.keepOpen === undefined) child.stdin.end(input);
+    else {
+      child.stdin.write(input);
+      setTimeout(() => child.stdin.end(), options.keepOpen);
+    }
     options.started?.(child);
     return new Promise((resolve, reject) => {
       child.once('error', reject);

@@ -70,6 +70,8 @@ describe.skipIf(!requireServer('sshd') || !hasPty)('on a terminal', () => {
     await pty.expect(/[#$] /);
     pty.type(`PS1='outer''> '\n`);
     await pty.expect(/outer> /);
+    // A shell's line editor changes the modes a moment after it shows its prompt.
+    await new Promise((resolve) => setTimeout(resolve, 500));
     const before = await pty.modes();
     pty.type(`bssh -F ${box.config} box\n`);
     await pty.expect(/\n\$ /, 20_000);
@@ -77,7 +79,7 @@ describe.skipIf(!requireServer('sshd') || !hasPty)('on a terminal', () => {
     await pty.expect(/inner\r\n\$ /);
     pty.type('~\x1a');
     await pty.expect(/Stopped.*outer> /s);
-    expect(await pty.modes()).toEqual(before);
+    await expect.poll(() => pty.modes(), { timeout: 10_000 }).toEqual(before);
     pty.type('echo out""side; fg\n');
     await pty.expect(/outside\r\n.*bssh -F/s);
     pty.type('\necho ag""ain\n');
@@ -86,7 +88,7 @@ describe.skipIf(!requireServer('sshd') || !hasPty)('on a terminal', () => {
     await pty.expect(/Connection to box closed\.\r+\n.*outer> /s);
     pty.type('echo "status $?"\n');
     await pty.expect(/status 3\r\n/);
-    expect(await pty.modes()).toEqual(before);
+    await expect.poll(() => pty.modes(), { timeout: 10_000 }).toEqual(before);
     pty.type('exit\n');
     await pty.exit;
   });
