@@ -8,7 +8,7 @@
  *
  *     in front:  startBackground({ part: 'fork', ... })  ->  { kind: 'ready' }: exit 0, or { kind: 'ended', code }
  *     behind:    backgroundPart()?.prompter               instead of a terminal's
- *                backgroundPart()?.ready({ ... })         logged in and forwarding, the session started
+ *                backgroundPart()?.ready()                logged in and forwarding, the session started
  */
 
 import { spawn } from 'node:child_process';
@@ -180,9 +180,9 @@ export class Background {
     return this.#leave({ kind: 'taken' });
   }
 
-  /** Everything is set up: the process in front may leave. `quiet`: no command writes to our outputs. */
-  ready({ quiet = this.#quiet }: { readonly quiet?: boolean } = {}): Promise<void> {
-    if (quiet) for (const fd of [1, 2] as const) release(fd);
+  /** Everything is set up: the process in front may leave, and our outputs are over unless a command writes there. */
+  ready(): Promise<void> {
+    if (this.#quiet) for (const fd of [1, 2] as const) release(fd);
     if (this.#attached) {
       for (const name of ['SIGINT', 'SIGHUP', 'SIGQUIT', 'SIGTSTP'] as const) {
         process.removeAllListeners(name);
