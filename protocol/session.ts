@@ -29,6 +29,7 @@ import type { DirectionAlgorithms, Negotiated, Role } from './negotiate.ts';
 import { Inbound } from './packet/inbound.ts';
 import { Outbound } from './packet/outbound.ts';
 import { PayloadQueue } from './packet/payload-queue.ts';
+import { Queue } from './queue.ts';
 import { identification, type PeerVersion, VersionReader } from './version.ts';
 
 export interface SessionOptions {
@@ -81,8 +82,7 @@ export class Session {
   readonly #outbound: Outbound;
   readonly #clientAuth: ClientAuth | undefined;
   readonly #serverAuth: ServerAuth | undefined;
-  readonly #events: SessionEvent[] = [];
-  #eventsAt = 0;
+  readonly #events = new Queue<SessionEvent>();
   /** Payloads outside the connection layer that wait for the gate. */
   readonly #control = new PayloadQueue();
   readonly #ourVersion: Uint8Array;
@@ -446,14 +446,7 @@ export class Session {
   // ---- outputs
 
   poll(): SessionEvent | undefined {
-    const event = this.#events[this.#eventsAt];
-    if (event === undefined) {
-      this.#events.length = 0;
-      this.#eventsAt = 0;
-      return undefined;
-    }
-    this.#eventsAt++;
-    return event;
+    return this.#events.shift();
   }
 
   /** Bytes for the peer (the caller's to keep), or undefined when there is nothing to send now. */
@@ -514,7 +507,7 @@ export class Session {
 
   #emit(event: SessionEvent): void {
     // A session that closes has its last words, one for each channel.
-    if (!this.#closed && this.#events.length - this.#eventsAt >= limits.pendingEvents) {
+    if (!this.#closed && this.#events.length >= limits.pendingEvents) {
       throw new SshError('limit', 'too many events wait to be taken', {
         by: 'peer',
         disconnect: Disconnect.byApplication,

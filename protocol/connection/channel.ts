@@ -22,8 +22,9 @@ import {
   ChannelSuccess,
   ChannelWindowAdjust,
 } from '../messages/connection.ts';
+import { Queue } from '../queue.ts';
 import { getU32, putU32 } from '../wire/writer.ts';
-import { enqueue, type Inlet } from './inlet.ts';
+import { enqueue, type Inlet, newInlet } from './inlet.ts';
 
 /** RFC 4254 section 5.2: the only extended data type in use. */
 export const STDERR = 1;
@@ -97,17 +98,13 @@ export class Channel {
   #received = 0;
   #grantedAt = 0;
   #unread = 0;
-  readonly #in: readonly [Inlet, Inlet] = [
-    { chunks: [], at: 0, announced: false, used: 0 },
-    { chunks: [], at: 0, announced: false, used: 0 },
-  ];
+  readonly #in: readonly [Inlet, Inlet] = [newInlet(), newInlet()];
   #discard = false;
 
   #peerId = -1;
   #peerWindow = 0;
   #peerMaxPacket = 0;
-  #out: { readonly data: Uint8Array; readonly type: number }[] = [];
-  #outHead = 0;
+  readonly #out = new Queue<{ readonly data: Uint8Array; readonly type: number }>();
   #outAt = 0;
   #outBytes = 0;
   #wantsWritable = false;
@@ -182,15 +179,10 @@ export class Channel {
   }
 
   #take(inlet: Inlet): Uint8Array | undefined {
-    const chunk = inlet.chunks[inlet.at];
+    const chunk = inlet.chunks.shift();
     if (chunk === undefined) {
       inlet.announced = false;
       return undefined;
-    }
-    inlet.at++;
-    if (inlet.at === inlet.chunks.length) {
-      inlet.chunks.length = 0;
-      inlet.at = 0;
     }
     this.#unread -= chunk.length;
     this.#credit(chunk.length);
@@ -289,15 +281,15 @@ export class Channel {
   /** Forms at most one data packet through `reserve`/`commit`; returns the payload's length, 0 for nothing to do. */
   fill(reserve: (length: number) => Uint8Array, commit: () => void): number {
     if (!this.sendable) return 0;
-    const first = this.#out[this.#outHead]!;
+    const first = this.#out.peek()!;
     const type = first.type;
     const room = Math.min(this.#peerWindow, this.#peerMaxPacket);
     // Chunks of one type are joined, so that many small writes do not become many small packets.
     let length = 0;
-    for (let i = this.#outHead; i < this.#out.length && length < room; i++) {
-      const chunk = this.#out[i]!;
+    for (let i = 0; i < this.#out.length && length < room; i++) {
+      const chunk = this.#out.peek(i)!;
       if (chunk.type !== type) break;
-      length += chunk.data.length - (i === this.#outHead ? this.#outAt : 0);
+      length += chunk.data.length - (i === 0 ? this.#outAt : 0);
     }
     length = Math.min(length, room);
     const head = type === 0 ? DATA_HEAD : EXTENDED_HEAD;
@@ -317,23 +309,16 @@ export class Channel {
   #copyOut(payload: Uint8Array, at: number, length: number): void {
     let left = length;
     while (left > 0) {
-      const { data } = this.#out[this.#outHead]!;
+      const { data } = this.#out.peek()!;
       const n = Math.min(left, data.length - this.#outAt);
       payload.set(data.subarray(this.#outAt, this.#outAt + n), at);
       at += n;
       left -= n;
       this.#outAt += n;
       if (this.#outAt === data.length) {
-        this.#outHead++;
+        this.#out.shift();
         this.#outAt = 0;
       }
-    }
-    if (this.#outHead === this.#out.length) {
-      this.#out = [];
-      this.#outHead = 0;
-    } else if (this.#outHead > 1024) {
-      this.#out.splice(0, this.#outHead);
-      this.#outHead = 0;
     }
   }
 
@@ -372,8 +357,7 @@ export class Channel {
   }
 
   #dropOutput(): void {
-    this.#out = [];
-    this.#outHead = 0;
+    this.#out.clear();
     this.#outAt = 0;
     this.#outBytes = 0;
   }

@@ -1,13 +1,16 @@
 /** What waits in one of a channel's inlets, stdout's or stderr's. */
 
+import { Queue } from '../queue.ts';
+
 export interface Inlet {
-  readonly chunks: Uint8Array[];
-  at: number;
+  readonly chunks: Queue<Uint8Array>;
   announced: boolean;
   /** Memory that small chunks share while nobody takes them, and how much of it holds data. */
   tail?: Uint8Array;
   used: number;
 }
+
+export const newInlet = (): Inlet => ({ chunks: new Queue(), announced: false, used: 0 });
 
 /** Chunks below this are joined when they wait: each would cost a hundred times its byte in bookkeeping. */
 const SMALL = 1024;
@@ -15,8 +18,7 @@ const TAIL = 16 * 1024;
 
 export function enqueue(inlet: Inlet, chunk: Uint8Array): void {
   const { chunks, tail } = inlet;
-  const waiting = chunks.length - inlet.at;
-  if (waiting === 0 || chunk.length >= SMALL) {
+  if (chunks.length === 0 || chunk.length >= SMALL) {
     delete inlet.tail;
     chunks.push(chunk);
     return;
@@ -24,7 +26,7 @@ export function enqueue(inlet: Inlet, chunk: Uint8Array): void {
   if (tail !== undefined && inlet.used + chunk.length <= TAIL) {
     tail.set(chunk, inlet.used);
     inlet.used += chunk.length;
-    chunks[chunks.length - 1] = tail.subarray(0, inlet.used);
+    chunks.replaceLast(tail.subarray(0, inlet.used));
     return;
   }
   inlet.tail = new Uint8Array(TAIL);

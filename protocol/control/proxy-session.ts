@@ -12,6 +12,7 @@ import { malformed, SshError } from '../errors.ts';
 import type { Binding } from '../kex/machine.ts';
 import { limits } from '../limits.ts';
 import { connectionMessages } from '../messages/connection.ts';
+import { Queue } from '../queue.ts';
 import type { SessionEvent } from '../session.ts';
 import type { SessionCore } from '../session-core.ts';
 import { putU32 } from '../wire/writer.ts';
@@ -47,8 +48,7 @@ export class ProxySession implements SessionCore {
   readonly peerVersion = undefined;
   readonly algorithms = undefined;
   readonly #framer = new ControlFramer();
-  readonly #events: SessionEvent[] = [];
-  #eventsAt = 0;
+  readonly #events = new Queue<SessionEvent>();
   #closed = false;
   #failure: SshError | undefined;
   #block: Uint8Array = new Uint8Array(0);
@@ -115,14 +115,7 @@ export class ProxySession implements SessionCore {
   }
 
   poll(): SessionEvent | undefined {
-    const event = this.#events[this.#eventsAt];
-    if (event === undefined) {
-      this.#events.length = 0;
-      this.#eventsAt = 0;
-      return undefined;
-    }
-    this.#eventsAt++;
-    return event;
+    return this.#events.shift();
   }
 
   takeOutput(): Uint8Array | undefined {
@@ -169,7 +162,7 @@ export class ProxySession implements SessionCore {
   }
 
   #emit(event: SessionEvent): void {
-    if (!this.#closed && this.#events.length - this.#eventsAt >= limits.pendingEvents) {
+    if (!this.#closed && this.#events.length >= limits.pendingEvents) {
       throw new SshError('limit', 'too many events wait to be taken', { by: 'peer' });
     }
     this.#events.push(event);

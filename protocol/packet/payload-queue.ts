@@ -3,16 +3,17 @@
  * a peer that asks and never reads would make it grow for ever.
  */
 
+import { Queue } from '../queue.ts';
+
 /** What a waiting payload costs beside its bytes. */
 const OVERHEAD = 64;
 
 export class PayloadQueue {
-  readonly #payloads: Uint8Array[] = [];
-  #at = 0;
+  readonly #payloads = new Queue<Uint8Array>();
   #weight = 0;
 
   get isEmpty(): boolean {
-    return this.#at === this.#payloads.length;
+    return this.#payloads.length === 0;
   }
 
   /** Memory held, about. */
@@ -27,25 +28,17 @@ export class PayloadQueue {
 
   /** The oldest, which stays. */
   peek(): Uint8Array | undefined {
-    return this.#payloads[this.#at];
+    return this.#payloads.peek();
   }
 
   shift(): Uint8Array | undefined {
-    const payload = this.#payloads[this.#at];
-    if (payload === undefined) return undefined;
-    this.#at++;
-    this.#weight -= payload.length + OVERHEAD;
-    if (this.isEmpty) this.clear();
-    else if (this.#at > 1024) {
-      this.#payloads.splice(0, this.#at);
-      this.#at = 0;
-    }
+    const payload = this.#payloads.shift();
+    if (payload !== undefined) this.#weight -= payload.length + OVERHEAD;
     return payload;
   }
 
   clear(): void {
-    this.#payloads.length = 0;
-    this.#at = 0;
+    this.#payloads.clear();
     this.#weight = 0;
   }
 }
