@@ -46,6 +46,7 @@ export type {
   HostTask,
   OutputStream,
   Phase,
+  Steering,
   StopCause,
   TaskOutcome,
 } from './fleet/types.ts';

@@ -60,12 +60,14 @@ class FleetRun<H extends FleetHost> {
   /** Hosts in the pause before another try, each with what cancels the pause. */
   private readonly paused = new Map<HostRun<H>, () => void>();
   /** Hosts whose pause is over. */
-  private readonly again: HostRun<H>[] = [];
+  private again: HostRun<H>[] = [];
   private next = 0;
   private batchStart = 0;
   private batchEnd: number;
   private batchNumber = 0;
   private askingHealth = false;
+  /** No host is started meanwhile. */
+  private held = false;
   private left: number;
   private failures = 0;
   private stopped: StopCause | undefined;
@@ -113,6 +115,13 @@ class FleetRun<H extends FleetHost> {
     signal?.addEventListener('abort', onAbort);
     const cancelDeadline = deadline ? after(this.clock, deadline, () => this.atDeadline(deadline)) : undefined;
     try {
+      this.options.steered?.({
+        hold: (on) => {
+          this.held = on;
+          this.fill();
+        },
+        skip: (host) => this.skip(host),
+      });
       if (signal?.aborted) onAbort();
       else if (stop?.aborted) onStop();
       this.fill();
@@ -128,7 +137,7 @@ class FleetRun<H extends FleetHost> {
   }
 
   private fill(): void {
-    while (this.stopped === undefined && this.atWork.size < this.parallel) {
+    while (this.stopped === undefined && !this.held && this.atWork.size < this.parallel) {
       const run = this.again.shift() ?? this.nextHost();
       if (!run) return;
       this.atWork.add(run);
@@ -137,9 +146,27 @@ class FleetRun<H extends FleetHost> {
   }
 
   private nextHost(): HostRun<H> | undefined {
+    this.passSkipped();
     if (this.next >= this.batchEnd) return undefined;
     const index = this.next++;
     return new HostRun(index, this.hosts[index]!, this.shared);
+  }
+
+  private passSkipped(): void {
+    while (this.next < this.batchEnd && this.results[this.next] !== undefined) this.next++;
+  }
+
+  private skip(index: number): void {
+    if (this.results[index] !== undefined) return;
+    const isIt = (run: HostRun<H>): boolean => run.index === index;
+    const atWork = [...this.atWork].find(isIt);
+    if (atWork) return atWork.abort('cancelled', new SshError('aborted', 'skipped'));
+    const waiting = [...this.paused.keys(), ...this.again].find(isIt);
+    if (!waiting) return this.finish(index, NOT_STARTED);
+    this.paused.get(waiting)?.();
+    this.paused.delete(waiting);
+    this.again = this.again.filter((run) => run !== waiting);
+    this.finish(index, waiting.result!, waiting);
   }
 
   private attemptEnded(run: HostRun<H>): void {
@@ -162,8 +189,8 @@ class FleetRun<H extends FleetHost> {
   }
 
   /** Milliseconds until another try, or undefined when there is none. */
-  private pauseBeforeRetry(run: HostRun<H>, { error }: HostResult): number | undefined {
-    if (!error || !mayPass(error, run.phaseNow)) return undefined;
+  private pauseBeforeRetry(run: HostRun<H>, { error, class: end }: HostResult): number | undefined {
+    if (!error || end === 'cancelled' || !mayPass(error, run.phaseNow)) return undefined;
     const { retries = 0, dropRetries = 6, backoff = { first: 500, max: 15_000 } } = this.options;
     let tries: number;
     if (isDrop(error, run.phaseNow) && run.drops < dropRetries) tries = run.drops++;
@@ -193,6 +220,7 @@ class FleetRun<H extends FleetHost> {
   }
 
   private afterHost(): void {
+    this.passSkipped();
     const batchOver = this.next === this.batchEnd && this.atWork.size + this.paused.size + this.again.length === 0;
     if (this.stopped === undefined && batchOver && this.batchEnd < this.hosts.length) void this.nextBatch();
     else this.fill();
@@ -216,7 +244,8 @@ class FleetRun<H extends FleetHost> {
     this.batchNumber++;
     this.batchStart = this.batchEnd;
     this.batchEnd = Math.min(this.batchEnd + orAll(this.options.batch ?? 0), this.hosts.length);
-    this.fill();
+    // All of the batch may have been skipped already.
+    this.afterHost();
   }
 
   private stopLaunching(cause: StopCause): void {
@@ -231,7 +260,9 @@ class FleetRun<H extends FleetHost> {
     for (const run of this.again.splice(0)) this.finish(run.index, run.result!);
     const first = this.next;
     this.next = this.hosts.length;
-    for (let index = first; index < this.hosts.length; index++) this.finish(index, NOT_STARTED);
+    for (let index = first; index < this.hosts.length; index++) {
+      if (this.results[index] === undefined) this.finish(index, NOT_STARTED);
+    }
   }
 
   private abortAll(cause: StopCause, reason: SshError, classOf?: (run: HostRun<H>) => HostClass): void {

@@ -135,8 +135,18 @@ export interface FleetOptions {
   readonly signal?: AbortSignal | undefined;
   /** Milliseconds an aborted task has to end its remote process before it is given up. Default 10000. */
   readonly grace?: number | undefined;
+  /** Given what a person may do to the run while it goes on, before its first host starts. */
+  readonly steered?: ((steering: Steering) => void) | undefined;
   readonly clock?: FleetClock | undefined;
   readonly random?: (() => number) | undefined;
+}
+
+/** What may be done to a run from outside while it goes on. */
+export interface Steering {
+  /** While true no host is started, nor tried again; those at work go on. */
+  hold(on: boolean): void;
+  /** Leaves out a host that waits for its turn, and ends one at work. */
+  skip(host: number): void;
 }
 
 export interface BatchReport {

@@ -6,6 +6,7 @@ import {
   type HostTask,
   runOnHosts,
   SshError,
+  type Steering,
 } from '../../../client/index.ts';
 import { FakeClock, settle } from './fake-clock.ts';
 
@@ -529,5 +530,78 @@ describe('scale', () => {
     expect(outcome.results.every((r) => r.class === 'ok')).toBe(true);
     // Five runs on a busy machine took 50 to 160 ms of CPU; the bound only catches something quadratic.
     expect((spent.user + spent.system) / 1000).toBeLessThan(1_000);
+  });
+});
+
+describe('steering', () => {
+  it('starts nothing while held, tries nothing again, and goes on after it', async () => {
+    let steer!: Steering;
+    const started: string[] = [];
+    const ends: (() => void)[] = [];
+    const { clock, run } = start(
+      named(4),
+      async (host, { attempt }) => {
+        started.push(`${host.name}/${attempt}`);
+        if (host.name === 'node1' && attempt === 1) throw refused();
+        await new Promise<void>((resolve) => ends.push(resolve));
+      },
+      { parallel: 2, retries: 1, steered: (steering) => void (steer = steering) },
+    );
+    await settle();
+    steer.hold(true);
+    await clock.advance(60_000);
+    for (const end of ends.splice(0)) end();
+    await settle();
+    const before = [...started];
+    expect(before).toEqual(['node1/1', 'node2/1', 'node3/1']);
+    steer.hold(false);
+    await settle();
+    expect(started).toEqual([...before, 'node1/2', 'node4/1']);
+    for (const end of ends) end();
+    expect(classes(await run)).toEqual(['ok', 'ok', 'ok', 'ok']);
+  });
+
+  it('leaves out who waits, ends who is at work, and knows who has ended', async () => {
+    let steer!: Steering;
+    const started: string[] = [];
+    const { run } = start(
+      named(6),
+      async (host, context) => {
+        started.push(host.name);
+        if (host.name === 'node1') return;
+        if (host.name === 'node2') throw refused();
+        if (host.name === 'node3') await untilAborted(context);
+      },
+      { parallel: 1, batch: 4, retries: 3, steered: (steering) => void (steer = steering) },
+    );
+    steer.skip(3);
+    await settle();
+    steer.skip(0);
+    steer.skip(4);
+    steer.skip(5);
+    steer.skip(1);
+    await settle();
+    steer.skip(2);
+    await settle();
+    expect(classes(await run)).toEqual(['ok', 'refused', 'cancelled', 'not-started', 'not-started', 'not-started']);
+    expect(started).toEqual(['node1', 'node2', 'node3']);
+  });
+
+  it('does not try again a host that was skipped while its connection broke', async () => {
+    let steer!: Steering;
+    let tries = 0;
+    const { run } = start(
+      named(1),
+      async (_host, context) => {
+        tries++;
+        await untilAborted(context).catch(() => {});
+        throw new SshError('lost', 'the connection was closed');
+      },
+      { retries: 3, steered: (steering) => void (steer = steering) },
+    );
+    await settle();
+    steer.skip(0);
+    expect(classes(await run)).toEqual(['cancelled']);
+    expect(tries).toBe(1);
   });
 });
