@@ -19,6 +19,7 @@ import { LOG_LEVELS, type Log, type LogLevel, openLogFile } from './log.ts';
 import type { Invocation } from './options/settings.ts';
 import { planHop } from './plan.ts';
 import { printErr } from './print.ts';
+import { Syslog } from './syslog.ts';
 import { neutralise } from './terminal.ts';
 import { SOFTWARE, VERSION } from './version.ts';
 
@@ -34,9 +35,13 @@ export interface Io {
 export interface RunContext extends Io {
   readonly crypto: CryptoProvider;
   readonly resolve: ResolveEnv;
+  /** What became of the questions for ssh_config files. */
+  readonly configFiles: Readonly<Record<'parsed' | 'hits' | 'revalidated', number>>;
   readonly prompter: Prompter;
   readonly keys: KeyStore;
   readonly invocation: Invocation;
+  /** -y: where messages go. */
+  readonly syslog: Syslog | undefined;
   /** The one password of the run: BSSH_PASSWORD, or asked for once when --password was given. */
   readonly password: (() => Promise<string | undefined>) | undefined;
 }
@@ -54,11 +59,24 @@ export function runContext(io: Io, invocation: Invocation, prompter: Prompter): 
       );
     }
   }
+  // Beside -E it wins, as in ssh(1).
+  const syslog = invocation.syslog ? new Syslog(io.program) : undefined;
+  if (syslog !== undefined) io.log.redirect(syslog.write);
   const crypto = chooseCrypto(invocation.crypto, io.env);
   const algorithms = algorithmSets(supportedAlgorithms(crypto), defaultAlgorithms(crypto));
   const resolve = localResolveEnv({ algorithms, version: VERSION, env: io.env });
   const keys = new KeyStore({ crypto, prompter, warn: (text) => io.log.info(text) });
-  return { ...io, crypto, resolve, prompter, keys, invocation, password: onePassword(io, invocation, prompter) };
+  return {
+    ...io,
+    crypto,
+    resolve,
+    configFiles: resolve.files.statistics,
+    prompter,
+    keys,
+    invocation,
+    syslog,
+    password: onePassword(io, invocation, prompter),
+  };
 }
 
 function onePassword(
@@ -109,6 +127,7 @@ export function openContext(context: RunContext, extra: Partial<OpenContext> = {
     shell: env.SHELL || '/bin/sh',
     software: SOFTWARE,
     warn: (text) => log.info(text),
+    onWeakCrypto: (text) => log.verbose(text),
     log: logTo(log),
     ...extra,
   };

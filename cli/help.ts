@@ -25,7 +25,8 @@ const grammarNote = (row: OptionRow): string => {
 };
 
 /** What the option does, with all there is to know about its state. */
-export const optionText = (row: OptionRow): string => row.help + grammarNote(row) + (row.ready ? '' : ' (not yet)');
+export const optionText = (row: OptionRow): string =>
+  row.help + grammarNote(row) + (row.ready === true ? '' : ' (not available)');
 
 const wrap = (words: readonly string[], indent: string): string => {
   const lines: string[] = [];

@@ -15,7 +15,7 @@ export type LogLevel = (typeof LOG_LEVELS)[number];
 export interface LogOptions {
   readonly level?: LogLevel;
   /** Takes whole lines; default: synchronously to stderr. */
-  readonly write?: (text: string) => void;
+  readonly write?: (text: string, level: LogLevel) => void;
 }
 
 /** So short a secret would blot out half of every message. */
@@ -25,7 +25,7 @@ export class Log {
   level: LogLevel;
   /** In raw mode the terminal needs a CR as well. */
   raw = false;
-  private write: (text: string) => void;
+  private write: (text: string, level: LogLevel) => void;
   private readonly secrets = new Set<string>();
 
   constructor(options: LogOptions = {}) {
@@ -33,8 +33,8 @@ export class Log {
     this.write = options.write ?? writeStderr;
   }
 
-  /** From now on lines go elsewhere: a file of `-E`, or through a status line. */
-  redirect(write: (text: string) => void): void {
+  /** From now on lines go elsewhere: a file of `-E`, the system log, or through a status line. */
+  redirect(write: (text: string, level: LogLevel) => void): void {
     this.write = write;
   }
 
@@ -74,7 +74,7 @@ export class Log {
     const prefix = level.startsWith('debug') ? `${level}: ` : '';
     const end = this.raw ? '\r\n' : '\n';
     const lines = neutralise(this.redact(message)).split('\n');
-    this.write(lines.map((line) => prefix + line + end).join(''));
+    this.write(lines.map((line) => prefix + line + end).join(''), level);
   }
 
   private redact(message: string): string {

@@ -78,8 +78,8 @@ export interface OptionRow {
   readonly help: string;
   /** Not offered in help (but explained in the table). */
   readonly hidden?: boolean;
-  /** False: recognised and answered with exit 255, never silently ignored. */
-  readonly ready: boolean;
+  /** A text: what cannot be had here, and what to do instead; said with exit 255, never silently ignored. */
+  readonly ready: true | string;
 }
 
 export interface SubcommandRow {
@@ -144,7 +144,3 @@ export const optionByLong = (name: string, strict: boolean): OptionRow | undefin
   strict && name !== 'ssh' ? undefined : byId.get(name);
 
 export const longNames = (): string[] => options.filter((row) => !row.hidden).map((row) => row.id);
-
-/** Sentences for options that are recognised but not built yet. */
-export const notYet = (row: OptionRow, typed: string): string =>
-  `${typed} (${row.help.charAt(0).toLowerCase()}${row.help.slice(1)}) is not supported yet`;

@@ -109,9 +109,9 @@ async function connectAndRun(intent: SshIntent | ClusterIntent, io: Io): Promise
     ({ keyword, value }) => keyword.toLowerCase() === 'loglevel' && value.toLowerCase() === 'quiet',
   );
   io.log.level = levelOf(invocation.verbosity, quiet);
-  const { notYet } = invocation;
-  if (notYet.length > 0 && intent.kind !== 'dump')
-    throw new SshError('unsupported', notYet.join('\n'), { detail: { exit: ExitCode.ssh } });
+  const { refused } = invocation;
+  if (refused.length > 0 && intent.kind !== 'dump')
+    throw new SshError('unsupported', refused.join('\n'), { detail: { exit: ExitCode.ssh } });
   const { TerminalPrompter } = await import('./prompts.ts');
   const { backgroundPart } = await import('./background.ts');
   const prompter =

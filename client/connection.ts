@@ -6,6 +6,7 @@
  */
 
 import {
+  type Channel,
   type ChannelOptions,
   type IncomingOpen,
   type Negotiated,
@@ -15,6 +16,8 @@ import {
   SshError,
 } from '../protocol/index.ts';
 import { ChannelIo, type Driver } from '../transport/index.ts';
+import { idleLimit, idleLimitOfAll } from './channel-timeouts.ts';
+import type { ChannelTimeout } from './config/special-values.ts';
 import { type ExecHandle, type ExecOptions, exec, subsystem } from './exec.ts';
 
 /** Takes a channel the peer opens: `accept` it, or return a reason to refuse it; a promise means "later". */
@@ -47,6 +50,9 @@ export class Connection {
   readonly #globalHandlers = new Map<string, GlobalHandler>();
   /** New keys are in place (a rekey). */
   onRekey: (algorithms: Negotiated) => void = () => {};
+  /** A channel is being closed because nothing passed for as long as `limitIdle` allows. */
+  onIdle: (channel: Channel) => void = () => {};
+  #timeouts: readonly ChannelTimeout[] = [];
   /** Asked first about each channel that the peer opens; true: it is answered elsewhere (a client that shares us has it). */
   claimOpen: (open: IncomingOpen) => boolean = () => false;
 
@@ -62,7 +68,8 @@ export class Connection {
     if (this.session.closed && (event.type === 'channel-open' || event.type === 'global-request')) return;
     switch (event.type) {
       case 'channel':
-        (event.channel.owner as ChannelIo | undefined)?.signal(event.signal);
+        if (event.signal.what === 'expired') this.onIdle(event.channel);
+        else (event.channel.owner as ChannelIo | undefined)?.signal(event.signal);
         break;
       case 'channel-open':
         this.#opened(event.open);
@@ -127,7 +134,8 @@ export class Connection {
     answer.then(refuse, (error: Error) => refuse({ reason: OpenFailure.connectFailed, text: error.message }));
   }
 
-  #io(channel: ReturnType<SessionCore['mux']['open']>): ChannelIo {
+  #io(channel: Channel): ChannelIo {
+    this.#limit(channel, channel.channelType);
     return new ChannelIo(channel, this.driver.wake, () => (this.isClosed ? this.#reason() : undefined));
   }
 
@@ -160,19 +168,38 @@ export class Connection {
     return this.open('session', new Uint8Array(0), options);
   }
 
+  /** Closes channels that are not used for as long as `timeouts` say; for those that are opened from now on. */
+  limitIdle(timeouts: readonly ChannelTimeout[]): void {
+    this.#timeouts = timeouts;
+    this.session.mux.limitIdle(idleLimitOfAll(timeouts));
+    this.driver.wake();
+  }
+
+  #limit(channel: Channel, type: string): void {
+    if (this.#timeouts.length > 0) this.session.mux.limitIdle(idleLimit(this.#timeouts, type), channel);
+  }
+
+  /** What runs in a session is known later than that it is one. */
+  async #typed(starting: Promise<ExecHandle>, type: string): Promise<ExecHandle> {
+    const handle = await starting;
+    this.#limit(handle.io.channel, type);
+    this.driver.wake();
+    return handle;
+  }
+
   /** Runs `command` in a session; resolves once the server has started it. */
   exec(command: string | Uint8Array, options?: ExecOptions): Promise<ExecHandle> {
-    return exec(this, { command }, options);
+    return this.#typed(exec(this, { command }, options), 'session:command');
   }
 
   /** Starts the user's shell, usually with `options.pty`. */
   shell(options?: ExecOptions): Promise<ExecHandle> {
-    return exec(this, {}, options);
+    return this.#typed(exec(this, {}, options), 'session:shell');
   }
 
   /** Starts a subsystem and returns its channel; stderr is thrown away unless a sink is set. */
   subsystem(name: string, options?: ExecOptions): Promise<ExecHandle> {
-    return subsystem(this, name, options);
+    return this.#typed(subsystem(this, name, options), `session:subsystem:${name}`);
   }
 
   /** Sends a global request and waits for the answer's body. */
@@ -189,6 +216,11 @@ export class Connection {
     if (this.isClosed) return;
     this.session.globalRequest(request, false, body);
     this.driver.wake();
+  }
+
+  /** Hides the rhythm of typing on `channel`; false where the server (or the holder of a shared connection) cannot. */
+  obscureKeystrokes(channel: Channel, interval: number): boolean {
+    return this.session.obscureKeystrokes(channel, interval);
   }
 
   rekey(): void {

@@ -48,6 +48,8 @@ export interface OpenContext {
   readonly onBanner?: ((message: Uint8Array) => void) | undefined;
   readonly onVersion?: ((version: PeerVersion, preamble: readonly string[]) => void) | undefined;
   readonly onKeys?: ((algorithms: Negotiated) => void) | undefined;
+  /** What WarnWeakCrypto is about: a sentence for the user. */
+  readonly onWeakCrypto?: ((text: string) => void) | undefined;
   /** Lines for the user, as ssh(1) words them. */
   readonly warn?: ((text: string) => void) | undefined;
   readonly log?: Log | undefined;
@@ -67,6 +69,9 @@ export interface Opened {
 
 /** Methods this stack can do, in ssh(1)'s order. */
 const knownMethods = ['publickey', 'keyboard-interactive', 'password'];
+
+const weakKeyExchange =
+  '** WARNING: connection is not using a post-quantum key exchange algorithm (see https://openssh.com/pq.html).';
 
 /** Connects as the plan says; throws SshError with the code of the step that failed. */
 export async function openHost(plan: HostPlan, context: OpenContext): Promise<Opened> {
@@ -111,11 +116,15 @@ export async function openHost(plan: HostPlan, context: OpenContext): Promise<Op
       ...(context.log && { log: context.log }),
       ...(context.onBanner && { onBanner: context.onBanner }),
       ...(context.onVersion && { onVersion: context.onVersion }),
-      ...(context.onKeys && { onKeys: context.onKeys }),
+      onKeys: (algorithms) => {
+        context.onKeys?.(algorithms);
+        if (plan.algorithms.warnWeak === 'yes' && !algorithms.kex.postQuantum) context.onWeakCrypto?.(weakKeyExchange);
+      },
       ...(context.software !== undefined && {
         software: [context.software, plan.versionAddendum].filter(Boolean).join(' '),
       }),
     });
+    connection.limitIdle(plan.session.channelTimeouts);
     if (outcome.mayUpdate) updates.begin(connection, updateRules(plan, context, address));
     return { connection, distrusted: outcome.distrusted, hostKeysUpdated: () => updates.settled };
   } finally {

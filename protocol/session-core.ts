@@ -22,6 +22,7 @@ export type SessionCore = Pick<
   | 'tick'
   | 'globalRequest'
   | 'rekey'
+  | 'obscureKeystrokes'
   | 'disconnect'
   | 'fail'
   | 'poll'

@@ -12,15 +12,24 @@
 import { type AlgorithmPreferences, defaultAlgorithms } from './algorithms.ts';
 import { ClientAuth, type ClientAuthEvent } from './auth/client.ts';
 import { ServerAuth, type ServerAuthEvent } from './auth/server.ts';
+import type { Channel } from './connection/channel.ts';
 import { Mux, type MuxEvent } from './connection/mux.ts';
 import type { CryptoProvider } from './crypto/provider.ts';
 import { Disconnect, malformed, protocolError, SshError } from './errors.ts';
 import { handlerOf, type Phase } from './guard.ts';
-import { HOSTBOUND_INFO, nameListOf, parseExtInfo, SIGNATURE_ALGORITHMS_INFO, serverExtInfo } from './kex/ext-info.ts';
+import {
+  HOSTBOUND_INFO,
+  nameListOf,
+  PING_INFO,
+  parseExtInfo,
+  SIGNATURE_ALGORITHMS_INFO,
+  serverExtInfo,
+} from './kex/ext-info.ts';
 import { type Binding, type HostKeySigner, KexMachine, type KexPort } from './kex/machine.ts';
 import { type RekeyLimits, RekeyPolicy } from './kex/policy.ts';
 import type { HostKey } from './keys/host-key.ts';
 import { signatureRows } from './keys/sign.ts';
+import { KeystrokeCover } from './keystrokes.ts';
 import { limits } from './limits.ts';
 import { type KeepaliveOptions, Liveness } from './liveness.ts';
 import { Debug, DisconnectMessage, ExtInfo, Ping, Pong, Unimplemented } from './messages/transport.ts';
@@ -31,6 +40,7 @@ import { Outbound } from './packet/outbound.ts';
 import { PayloadQueue } from './packet/payload-queue.ts';
 import { Queue } from './queue.ts';
 import { identification, type PeerVersion, VersionReader } from './version.ts';
+import { getU32 } from './wire/writer.ts';
 
 export interface SessionOptions {
   readonly role: Role;
@@ -68,6 +78,8 @@ export type SessionEvent =
   | { readonly type: 'closed'; readonly error: SshError | undefined };
 
 const KEEPALIVE = 'keepalive@openssh.com';
+/** As long as it takes for a PING to have the size of one key in a channel. */
+const FAKE_KEY = new Uint8Array(5);
 /** Bytes formed in one `takeOutput`: enough for a socket write to be worth its cost, few enough to stay fair. */
 const OUTPUT_BUDGET = 128 * 1024;
 
@@ -94,6 +106,8 @@ export class Session {
   #inAlgorithms: DirectionAlgorithms | undefined;
   #authenticated = false;
   #extInfoSent = false;
+  #peerAnswersPing = false;
+  #keystrokes: KeystrokeCover | undefined;
   #closed = false;
   #failure: SshError | undefined;
   #now: number;
@@ -275,6 +289,8 @@ export class Session {
     if (now > this.#now) this.#now = now;
     if (this.#closed) return;
     this.#guarded(() => {
+      this.#keystrokes?.tick(this.#now);
+      this.mux.tick(this.#now);
       this.#keepalive();
       // Here too, or a socket that takes nothing would leave us with a deadline in the past.
       if (this.#authenticated && this.#rekeyDue()) this.#kex.start();
@@ -369,6 +385,7 @@ export class Session {
 
   #extInfo(payload: Uint8Array): void {
     const info = parseExtInfo(payload);
+    this.#peerAnswersPing = info.has(PING_INFO);
     if (this.#clientAuth === undefined) return;
     const signatures = info.get(SIGNATURE_ALGORITHMS_INFO);
     if (signatures !== undefined) {
@@ -429,6 +446,16 @@ export class Session {
     if (!this.#closed && this.#authenticated) this.#kex.start();
   }
 
+  /**
+   * Hides the rhythm of what is written to `channel`, a packet every `interval` milliseconds. False when the peer could
+   * not tell fake keys from real ones: then nothing is hidden.
+   */
+  obscureKeystrokes(channel: Channel, interval: number): boolean {
+    if (!this.#peerAnswersPing) return false;
+    this.#keystrokes = new KeystrokeCover(channel, interval, () => getU32(this.crypto.random(4), 0) / 2 ** 32);
+    return true;
+  }
+
   /** Says goodbye and closes. What was written and not yet formed is lost. */
   disconnect(reason: number = Disconnect.byApplication, text = ''): void {
     if (this.#closed) return;
@@ -468,6 +495,7 @@ export class Session {
   #form(): void {
     if (this.#authenticated && this.#kex.idle && this.#rekeyDue()) this.#kex.start();
     if (this.#kex.gateShut) return;
+    if (this.#keystrokes?.step(this.#now)) this.#control.push(Ping.encode({ data: FAKE_KEY }));
     this.#formControl();
     if (this.#authenticated) this.mux.fill(this.#reserve, this.#commit, this.#full);
     if (this.#authenticated && this.#kex.idle && this.#rekeyDue()) this.#kex.start();
@@ -495,8 +523,8 @@ export class Session {
     if (this.#closed || !this.#authenticated) return undefined;
     const rekey = this.#kex.idle ? this.#policy.deadline(this.#inbound, this.#outbound) : undefined;
     const alive = this.#kex.parked ? undefined : this.#liveness.deadline();
-    if (rekey === undefined || alive === undefined) return rekey ?? alive;
-    return Math.min(rekey, alive);
+    const wanted = [rekey, alive, this.mux.deadline(), this.#keystrokes?.deadline()].filter((at) => at !== undefined);
+    return wanted.length === 0 ? undefined : Math.min(...wanted);
   }
 
   // ---- inside

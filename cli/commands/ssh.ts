@@ -83,6 +83,7 @@ function open(plan: HostPlan, context: RunContext, interrupts: Interrupts, pool:
     openContext(context, {
       signal: interrupts.abort,
       jump: pool.jump,
+      onWeakCrypto: (text) => log.info(text),
       onBanner: (message) => showBanner(message, log, isatty(2)),
       onVersion: (version) => log.debug(1, `Remote protocol version 2.0, remote software version ${version.software}`),
       onKeys: (algorithms) => {
@@ -107,6 +108,7 @@ function open(plan: HostPlan, context: RunContext, interrupts: Interrupts, pool:
 export async function ssh(plan: HostPlan, intent: SshIntent, context: RunContext): Promise<number> {
   const { log } = context;
   log.level = planLevel(plan);
+  if (context.syslog !== undefined) context.syslog.facility = (plan.options.syslogfacility ?? 'user').toLowerCase();
   for (const note of intent.notes) log.debug(1, note);
   for (const { level, text } of plan.notes) {
     if (level === 'error') log.error(text);
@@ -188,6 +190,11 @@ class OneHost {
     this.#opened = opened;
     this.#situation = situation;
     this.#warn = (text) => situation.context.log.info(text);
+    if (route.kind === 'shared') this.#connection.limitIdle(situation.plan.session.channelTimeouts);
+    this.#connection.onIdle = ({ id, channelType }) =>
+      situation.context.log.verbose(
+        `channel ${id} (${channelType}) is closed: idle for as long as ChannelTimeout allows`,
+      );
   }
 
   async run(): Promise<number> {
@@ -283,6 +290,7 @@ class OneHost {
       tty,
       ttyRequired: plan.session.requestTty === 'force' || plan.session.requestTty === 'yes',
       escapeChar,
+      obscureKeystrokes: plan.session.obscureKeystrokes,
       commandLine: plan.session.escapeCommandLine,
       permitLocalCommand: plan.session.permitLocalCommand,
       forwards: this.#route.kind === 'shared' ? undefined : forwardControl(forwards, context),

@@ -26,8 +26,8 @@ export const generalRows: readonly OptionRow[] = [
     id: 'syslog',
     ...both('y'),
     group: 'Files and information',
-    help: 'Messages to the system log',
-    ready: false,
+    help: 'Messages to the system log, by way of logger(1)',
+    ready: true,
   },
   {
     id: 'verbose',

@@ -8,7 +8,7 @@
 
 import { readFileSync } from 'node:fs';
 import type { Token } from '../argv.ts';
-import { type Grammar, notYet } from '../options.ts';
+import type { Grammar } from '../options.ts';
 import { usageError } from './usage.ts';
 
 export interface Setting {
@@ -41,8 +41,8 @@ export interface Invocation {
   readonly password: boolean;
   /** --crypto */
   readonly crypto: 'node' | 'noble' | undefined;
-  /** Sentences about options that are known but not built yet; not empty = exit 255. */
-  readonly notYet: readonly string[];
+  /** Sentences about options that cannot be had here; not empty = exit 255. */
+  readonly refused: readonly string[];
 }
 
 type Mutable = { -readonly [K in keyof Invocation]: Invocation[K] };
@@ -98,7 +98,7 @@ class Collector {
       useAgent: false,
       password: false,
       crypto: undefined,
-      notYet: [],
+      refused: [],
     };
   }
 
@@ -129,7 +129,7 @@ class Collector {
 
   take(token: Token): void {
     const { row, value } = token;
-    if (!row.ready) this.result.notYet = [...this.result.notYet, notYet(row, token.typed)];
+    if (row.ready !== true) this.result.refused = [...this.result.refused, `${token.typed}: ${row.ready}`];
     const step = steps[row.id];
     if (step !== undefined) step(this, value ?? '', token);
     for (const effect of row.sets ?? []) this[effect.mode](effect.keyword, effect.value ?? value ?? '');

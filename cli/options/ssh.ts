@@ -28,7 +28,7 @@ const authentication: readonly OptionRow[] = [
     sets: [{ keyword: 'PKCS11Provider', mode: 'replace' }],
     group: 'Authentication',
     help: 'PKCS#11 library with keys for authentication',
-    ready: false,
+    ready: "no PKCS#11: Node.js cannot load such a library; put the token's keys into an agent (ssh-add -s LIBRARY)",
   },
   {
     id: 'gssapi',
@@ -39,7 +39,7 @@ const authentication: readonly OptionRow[] = [
     ],
     group: 'Authentication',
     help: 'GSSAPI authentication and delegation of credentials',
-    ready: false,
+    ready: 'no GSSAPI (Kerberos) log-in; use a key, an agent or a password',
   },
   {
     id: 'no-gssapi-delegation',
@@ -378,7 +378,7 @@ const forwarding: readonly OptionRow[] = [
     ],
     group: 'Forwarding',
     help: 'Tunnel devices',
-    ready: false,
+    ready: 'no tunnel devices: Node.js cannot open them; use -L, -R or -D (SOCKS) for single ports and sockets',
   },
 ];
 

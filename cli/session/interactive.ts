@@ -47,6 +47,8 @@ export interface SessionOptions {
   /** RequestTTY yes or force: without a pty there is no session. */
   readonly ttyRequired?: boolean;
   readonly escapeChar?: number | 'none';
+  /** Milliseconds between packets while keys are typed; 0 = as they come. */
+  readonly obscureKeystrokes?: number;
   /** EnableEscapeCommandline and PermitLocalCommand. */
   readonly commandLine?: boolean;
   readonly permitLocalCommand?: boolean;
@@ -142,8 +144,16 @@ class InteractiveSession {
       this.#raw.onResize = (size) => handle.resize(size);
       this.#raw.enter();
       log.raw = true;
+      this.#obscureKeystrokes();
     }
     return true;
+  }
+
+  #obscureKeystrokes(): void {
+    const { obscureKeystrokes: interval = 0, connection, handle, log } = this.#options;
+    if (interval === 0) return;
+    const hidden = connection.obscureKeystrokes(handle.io.channel, interval);
+    log.debug(1, hidden ? `keystrokes leave every ${interval} ms` : 'the server cannot hide the timing of keystrokes');
   }
 
   #leaveTerminal(): void {

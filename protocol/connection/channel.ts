@@ -44,6 +44,8 @@ export type ChannelSignal =
   | { readonly what: 'request'; readonly request: string; readonly wantReply: boolean; readonly body: Uint8Array }
   /** The answer to the oldest unanswered request of ours. */
   | { readonly what: 'reply'; readonly ok: boolean }
+  /** Nothing passed for as long as its limit says: it is being closed. */
+  | { readonly what: 'expired' }
   | { readonly what: 'closed' };
 
 export interface ChannelOptions {
@@ -78,6 +80,8 @@ export interface ChannelPort {
   readonly pace?: Pace | undefined;
   control(payload: Uint8Array): void;
   signal(channel: Channel, signal: ChannelSignal): void;
+  /** Data passed, either way. */
+  used(channel: Channel): void;
   gone(channel: Channel): void;
 }
 
@@ -92,6 +96,8 @@ export class Channel {
   readonly #writeMark: number;
   #windowSize: number;
   /** What the peer may still send. */
+  /** What was written waits here for now. */
+  held = false;
   #window: number;
   /** Taken by the reader and not credited yet. */
   #consumed = 0;
@@ -262,6 +268,13 @@ export class Channel {
     if (wantReply) this.#unanswered++;
     this.#port.control(ChannelRequest.encode({ recipient: this.#peerId, request, wantReply, body }));
   }
+  /** Ends it although something may still be buffered: nothing has moved for too long. */
+  expire(): void {
+    this.#dropOutput();
+    this.close();
+    this.#port.signal(this, { what: 'expired' });
+  }
+
 
   /** Answers the oldest request of the peer that wanted a reply. */
   reply(ok: boolean): void {
@@ -275,7 +288,7 @@ export class Channel {
 
   /** Something could be formed right now. */
   get sendable(): boolean {
-    return this.#state === 'open' && this.#outBytes > 0 && this.#peerWindow > 0 && !this.#closeSent;
+    return this.#state === 'open' && this.#outBytes > 0 && this.#peerWindow > 0 && !this.#closeSent && !this.held;
   }
 
   /** Forms at most one data packet through `reserve`/`commit`; returns the payload's length, 0 for nothing to do. */
@@ -309,6 +322,7 @@ export class Channel {
   #copyOut(payload: Uint8Array, at: number, length: number): void {
     let left = length;
     while (left > 0) {
+    this.#port.used(this);
       const { data } = this.#out.peek()!;
       const n = Math.min(left, data.length - this.#outAt);
       payload.set(data.subarray(this.#outAt, this.#outAt + n), at);
@@ -404,6 +418,7 @@ export class Channel {
       });
     this.#window -= length;
     this.#received += length;
+    this.#port.used(this);
     if (length === 0) return;
     // Types other than stderr mean nothing here; a channel that is closed on our side has no reader.
     if (this.#discard || this.#closeWanted || (extended && getU32(payload, 5) !== STDERR)) {

@@ -28,6 +28,7 @@ import { Unimplemented } from '../messages/transport.ts';
 import { PayloadQueue } from '../packet/payload-queue.ts';
 import { getU32 } from '../wire/writer.ts';
 import { Channel, type ChannelOptions, type ChannelPort, type ChannelSignal, type Pace } from './channel.ts';
+import { IdleWatch } from './idle.ts';
 import { Relay, type RelayedChannel, type RelayMux, type RelayPort } from './relay.ts';
 
 export type MuxEvent =
@@ -66,6 +67,7 @@ export class Mux {
   readonly #relayed = new Map<number, RelayedChannel>();
   readonly #relays = new Set<Relay>();
   readonly #control = new PayloadQueue();
+  readonly #idle = new IdleWatch();
   #nextId = 0;
   /** Where the next round begins, so that no channel is always first. */
   #turn = 0;
@@ -81,7 +83,11 @@ export class Mux {
       pace,
       control: (payload) => this.#control.push(payload),
       signal: (channel, signal) => emit({ type: 'channel', channel, signal }),
-      gone: (channel) => void this.#channels.delete(channel.id),
+      used: (channel) => this.#idle.used(channel),
+      gone: (channel) => {
+        this.#channels.delete(channel.id);
+        this.#idle.forget(channel);
+      },
     };
   }
 
@@ -182,6 +188,23 @@ export class Mux {
       throw new SshError('usage', 'no global request awaits this reply');
     found.answer = ok ? RequestSuccess.encode({ body }) : RequestFailure.encode({});
     while (this.#slots[0]?.answer !== undefined) this.#control.push(this.#slots.shift()!.answer!);
+  }
+
+  /** Closes `channel` (missing: every channel of ours) when nothing has passed for so many milliseconds; 0 for never. */
+  limitIdle(after: number, channel?: Channel): void {
+    if (channel === undefined) this.#idle.limitAll(after);
+    else if (this.#channels.get(channel.id) === channel) this.#idle.limit(channel, after);
+  }
+
+  // ---- time
+
+  /** When `tick` is wanted next, or undefined for never. */
+  deadline(): number | undefined {
+    return this.#idle.deadline();
+  }
+
+  tick(now: number): void {
+    for (const channel of this.#idle.overdue(now, this.#channels.values())) channel.expire();
   }
 
   // ---- output

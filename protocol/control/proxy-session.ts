@@ -131,11 +131,17 @@ export class ProxySession implements SessionCore {
     this.#spare ??= new Uint8Array(output.buffer);
   }
 
-  // The clock, keepalives and new keys are the holder's.
-  tick(): void {}
-  rekey(): void {}
+  tick(now: number): void {
+    this.mux.tick(now);
+  }
   deadline(): number | undefined {
-    return undefined;
+    return this.#closed ? undefined : this.mux.deadline();
+  }
+
+  // Keepalives, new keys and what an observer of the network sees are the holder's.
+  rekey(): void {}
+  obscureKeystrokes(): boolean {
+    return false;
   }
 
   readonly #reserve = (length: number): Uint8Array => {

@@ -10,6 +10,8 @@ import { encodeUtf8 } from '../wire/text.ts';
 import { Writer } from '../wire/writer.ts';
 
 export const HOSTBOUND_INFO = 'publickey-hostbound@openssh.com';
+/** OpenSSH PROTOCOL section 1.10: PING is answered. */
+export const PING_INFO = 'ping@openssh.com';
 /** RFC 8308 section 3.1 */
 export const SIGNATURE_ALGORITHMS_INFO = 'server-sig-algs';
 
@@ -38,7 +40,7 @@ export function serverExtInfo(crypto: CryptoProvider): Uint8Array {
     .nameList(names)
     .text(HOSTBOUND_INFO)
     .string(version)
-    .text('ping@openssh.com')
+    .text(PING_INFO)
     .string(version)
     .finish();
   return ExtInfo.encode({ count: 3, pairs });

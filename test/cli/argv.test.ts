@@ -181,12 +181,15 @@ describe('settings', () => {
     );
   });
 
-  it('never silently ignores what is not built yet', () => {
-    const row = options.find(({ ready, ssh: letter }) => !ready && letter !== undefined);
-    if (row === undefined) return;
-    const argv = row.argument === undefined ? [`-${row.ssh}`] : [`-${row.ssh}`, row.choices?.[0] ?? 'x'];
-    const { notYet } = applyOptions('ssh', readSsh([...argv, 'h'], true).tokens);
-    expect(notYet).toEqual([expect.stringContaining(`-${row.ssh} (`)]);
+  it('never silently ignores what cannot be had', () => {
+    const rows = options.filter(({ ready }) => ready !== true);
+    expect(rows.map(({ ssh: letter }) => letter)).toEqual(['I', 'K', 'w']);
+    for (const row of rows) {
+      const argv = row.argument === undefined ? [`-${row.ssh}`] : [`-${row.ssh}`, 'x'];
+      const { refused } = applyOptions('ssh', readSsh([...argv, 'h'], true).tokens);
+      expect(refused).toEqual([`-${row.ssh}: ${row.ready}`]);
+      expect(String(row.ready)).toMatch(/; (put|use) /);
+    }
   });
 });
 
