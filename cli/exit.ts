@@ -32,6 +32,7 @@ export type ExitPolicy = (typeof EXIT_POLICIES)[number];
 const CLASS_CODE: Readonly<Record<HostClass, number>> = {
   ok: ExitCode.ok,
   exit: ExitCode.failed,
+  unexpected: ExitCode.failed,
   channel: ExitCode.failed,
   signal: ExitCode.timedOut,
   'command-timeout': ExitCode.timedOut,
@@ -56,6 +57,8 @@ export interface FleetEnd {
   readonly main?: number | undefined;
   /** The code of the signal that interrupted the run (130 for Ctrl-C). */
   readonly interrupted?: number | undefined;
+  /** Hosts that were to answer the same did not. */
+  readonly differs?: boolean | undefined;
   /** Standard output was closed by its reader. */
   readonly brokenPipe?: boolean | undefined;
 }
@@ -64,13 +67,25 @@ const worst = (results: readonly HostResult[]): number =>
   Math.max(...results.map((result) => CLASS_CODE[result.class]));
 
 /** The exit code of a run on many hosts. */
-export function fleetExitCode({ results, policy = 'worst', main = 0, interrupted, brokenPipe }: FleetEnd): number {
+export function fleetExitCode({
+  results,
+  policy = 'worst',
+  main = 0,
+  interrupted,
+  differs,
+  brokenPipe,
+}: FleetEnd): number {
   // A run that had nobody to ask has earned no success.
   if (results.length === 0) return ExitCode.usage;
   const cutShort = results.some(({ class: end }) => end === 'cancelled' || end === 'not-started');
   // An interrupt that came too late to change anything is none.
   if (interrupted !== undefined && cutShort) return interrupted;
   if (brokenPipe && cutShort) return ExitCode.brokenPipe;
+  const code = codeOf(results, policy, main);
+  return code === ExitCode.ok && differs ? ExitCode.failed : code;
+}
+
+function codeOf(results: readonly HostResult[], policy: ExitPolicy, main: number): number {
   switch (policy) {
     case 'worst':
       return worst(results);

@@ -86,6 +86,8 @@ export async function runFleetJob(
     command: job.label,
     quiet: run.output === 'quiet' || context.log.level === 'quiet',
     prefix: run.prefix,
+    masks: run.masks,
+    expectSame: run.expectSame,
     color: run.color,
     stdout: process.stdout,
     stderr: process.stderr,
@@ -133,6 +135,7 @@ export async function runFleetJob(
       policy: run.exit,
       ...(main >= 0 && { main }),
       interrupted: interrupts.code,
+      differs: rendering.differs(),
       brokenPipe: closed.signal.aborted,
     });
   } finally {

@@ -45,6 +45,7 @@ export type ArgumentKind =
   | 'seconds' // a number of seconds, or ssh's 1h30m
   | 'threshold' // N or P%
   | 'size' // bytes: 512K, 10M
+  | 'masks' // host,ip,time,number
   | 'port'
   | 'path';
 

@@ -41,6 +41,7 @@ export type ErrorCode =
   | 'key-passphrase' // the passphrase is wrong
   | 'key-unsupported' // a key or format that is known but not supported
   | 'agent' // the agent failed or refused
+  | 'unexpected' // a command ended well, but its output is not what was asked for
   | 'sftp' // an SFTP status; detail: { status, text }
   // local
   | 'file' // a local file could not be read or written; detail: { path, errno }

@@ -45,7 +45,7 @@ const LAYERS: Readonly<Record<string, Layer>> = {
     packages: ['node:*'],
     words: [...TERMINAL, 'Math.random', 'eval', 'Function'],
   },
-  cli: { layers: ['client'], packages: ['node:*', 'yargs', 'yaml'], words: ['console', 'eval', 'Function'] },
+  cli: { layers: ['client'], packages: ['node:*', 'yargs', 'yaml', 'diff'], words: ['console', 'eval', 'Function'] },
   fuzz: { layers: ['protocol', 'transport', 'client', 'cli'], packages: ['fast-check', 'vitest', 'node:*'], words: [] },
 };
 
@@ -65,6 +65,7 @@ const CONFINED: ReadonlyArray<{ readonly name: RegExp; readonly to: RegExp; read
   },
   { name: /^yargs/, to: /^cli\//, why: 'a command-line library has no place in a library' },
   { name: /^yaml$/, to: /^cli\/config\//, why: 'one place turns YAML into settings' },
+  { name: /^diff$/, to: /^cli\/render\/unified\.ts$/, why: 'one file holds the bounds of a comparison' },
 ];
 
 export interface Exception {

@@ -17,6 +17,7 @@ import {
 } from '../../client/index.ts';
 import { logTo, type RunContext } from '../context.ts';
 import { environment } from '../environment.ts';
+import { type Expectation, Expected } from '../expectation.ts';
 import { type Connect, type FleetEntry, fleetEntries, runFleetJob } from '../fleet-run.ts';
 import type { ClusterIntent } from '../grammar.ts';
 import { printOut } from '../print.ts';
@@ -44,7 +45,9 @@ export async function runFleet(intent: ClusterIntent, context: RunContext): Prom
     label: command ?? 'ping',
     timeout: (entry) => entry.selected.timeout * 1000,
     task: (entry, host, connect) =>
-      command === undefined ? ping(host, connect) : exec(entry, host, context, connect, command, input),
+      command === undefined
+        ? ping(host, connect)
+        : exec(entry, host, context, connect, { command, input, expect: intent.run.expect }),
     ...(isPing && { exitCode: ({ results }) => pingCode(results.map((result) => result.class === 'ok')) }),
   }));
   input?.close();
@@ -86,24 +89,34 @@ async function ping(host: HostContext, connect: Connect): Promise<TaskOutcome> {
   return { exitStatus: 0 };
 }
 
+/** What every host is asked. */
+interface Request {
+  readonly command: string;
+  readonly input: SpooledStdin | undefined;
+  readonly expect: readonly Expectation[];
+}
+
 async function exec(
   entry: FleetEntry,
   host: HostContext,
   context: RunContext,
   connect: Connect,
-  command: string,
-  input: SpooledStdin | undefined,
+  { command, input, expect }: Request,
 ): Promise<TaskOutcome> {
   const opened = await connect();
   const { connection } = opened;
   try {
     host.phase('command');
     const before = await forwardsOf(entry, host.index, context, opened);
+    const expected = new Expected(expect);
     const handle = await connection.exec(command, {
       ...(before && { before }),
       env: environment(entry.plan, context.env),
       channel: { window: FLEET_WINDOW, maxWindow: FLEET_WINDOW },
-      stdout: (chunk) => host.output('stdout', chunk) as void | Promise<void>,
+      stdout: (chunk) => {
+        expected.push(chunk);
+        return host.output('stdout', chunk) as void | Promise<void>;
+      },
       stderr: (chunk) => host.output('stderr', chunk) as void | Promise<void>,
     });
     // A command that ends without reading all of it is no failure of ours.
@@ -116,7 +129,8 @@ async function exec(
           () => handle.end(),
         );
     try {
-      return outcomeOf(await untilAborted(handle, host.signal));
+      const outcome = outcomeOf(await untilAborted(handle, host.signal));
+      return outcome.exitStatus === 0 ? { ...outcome, error: expected.end() } : outcome;
     } catch (error) {
       if (!host.signal.aborted) throw error;
       // Awaited here: the connection is closed when this function is left.

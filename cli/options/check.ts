@@ -7,7 +7,7 @@
 import yargs, { type Argv, type Options } from 'yargs';
 import { type OptionRow, options, subcommands } from '../options.ts';
 import { nearest, usageError } from './usage.ts';
-import { parseCount, parseSeconds, parseSize, parseThreshold } from './values.ts';
+import { parseCount, parseMasks, parseSeconds, parseSize, parseThreshold } from './values.ts';
 
 export type CheckedValue = string | number | boolean | readonly string[] | object | undefined;
 export type Checked = Readonly<Record<string, CheckedValue>>;
@@ -26,10 +26,14 @@ const parserConfiguration = {
 
 const conflicts: readonly (readonly [string, string])[] = [
   ['group', 'gather'],
+  ['group', 'diff'],
   ['group', 'json'],
+  ['gather', 'diff'],
   ['gather', 'json'],
+  ['diff', 'json'],
   ['quiet', 'group'],
   ['quiet', 'gather'],
+  ['quiet', 'diff'],
   ['quiet', 'json'],
   ['single-node', 'multiplex'],
 ];
@@ -38,6 +42,7 @@ const converters = {
   count: [parseCount, 'a whole number'],
   seconds: [parseSeconds, 'a number of seconds, or a time such as 1m30s'],
   threshold: [parseThreshold, 'a number or a percentage'],
+  masks: [parseMasks, 'a list of host, ip, time and number, or all'],
   size: [parseSize, 'a number of bytes such as 512K or 10M'],
 } as const;
 
@@ -91,6 +96,17 @@ export const createParser = (argv: readonly string[]): Argv => {
   return parser;
 };
 
+/** Only a command gives answers that can be compared. */
+const aboutAnswers = ['diff', 'mask', 'expect-same', 'expect'];
+
+const checkAnswers = (subcommand: string | undefined, values: Checked): void => {
+  const given = aboutAnswers.find((id) => values[id]);
+  if (given !== undefined && subcommand !== undefined)
+    throw usageError('cluster', `--${given} goes with a command, not with ${subcommand}`);
+  if (values.mask && !['gather', 'diff', 'expect-same'].some((id) => values[id]))
+    throw usageError('cluster', '--mask goes with --gather, --diff or --expect-same');
+};
+
 const checkSubcommand = (subcommand: string | undefined, words: readonly string[], values: Checked): void => {
   for (const row of options) {
     if (row.subcommands === undefined || !values[row.id] || row.subcommands.includes(subcommand ?? '')) continue;
@@ -117,5 +133,6 @@ export const checkCluster = (
   });
   const values = parser.parseSync() as unknown as Checked;
   checkSubcommand(subcommand, words, values);
+  checkAnswers(subcommand, values);
   return values;
 };

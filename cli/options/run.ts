@@ -1,10 +1,12 @@
 /** The options of a run on many hosts, from the validated values: what is not given stays undefined or has its default. */
 
+import { Expectation } from '../expectation.ts';
+import type { Mask } from '../render/mask.ts';
 import type { Checked } from './check.ts';
 import type { Invocation } from './settings.ts';
 import type { Threshold } from './values.ts';
 
-export type OutputMode = 'stream' | 'group' | 'gather' | 'json' | 'json-result' | 'quiet';
+export type OutputMode = 'stream' | 'group' | 'gather' | 'diff' | 'json' | 'json-result' | 'quiet';
 export type ExitRule = 'worst' | 'main' | 'first' | 'max' | 'any' | 'all';
 
 /** Of `upload` and `download`. */
@@ -35,6 +37,10 @@ export interface RunOptions {
   readonly files: FileOptions;
   readonly output: OutputMode;
   readonly outputDir: string | undefined;
+  readonly masks: readonly Mask[];
+  readonly expectSame: boolean;
+  /** Each must match a line of a host's standard output. */
+  readonly expect: readonly Expectation[];
   readonly color: 'auto' | 'always' | 'never';
   readonly prefix: boolean;
   readonly interactive: {
@@ -49,6 +55,7 @@ const outputMode = (values: Checked): OutputMode => {
   if (values.json !== undefined) return values.json === 'result' ? 'json-result' : 'json';
   if (values.group) return 'group';
   if (values.gather) return 'gather';
+  if (values.diff) return 'diff';
   return values.quiet ? 'quiet' : 'stream';
 };
 
@@ -82,6 +89,9 @@ export const runOptions = (values: Checked, invocation: Invocation): RunOptions 
     },
     output: outputMode(values),
     outputDir: text('output-dir'),
+    masks: (values.mask as readonly Mask[] | undefined) ?? [],
+    expectSame: flag('expect-same'),
+    expect: ((values.expect as readonly string[] | undefined) ?? []).map(Expectation.parse),
     color: (text('color') ?? 'auto') as RunOptions['color'],
     prefix: !flag('no-prefix'),
     interactive: {

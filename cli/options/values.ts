@@ -1,4 +1,6 @@
-/** Numbers as people type them: counts, seconds, thresholds. Undefined is "not one". */
+/** Values as people type them: counts, seconds, thresholds, masks. Undefined is "not one". */
+
+import { MASKS, type Mask } from '../render/mask.ts';
 
 /** Far beyond every real count, small enough to stay exact. */
 const largestCount = 1_000_000_000;
@@ -42,4 +44,12 @@ export const parseThreshold = (text: string): Threshold | undefined => {
   }
   const percent = parseCount(text.trim().slice(0, -1));
   return percent === undefined || percent > 100 ? undefined : { percent };
+};
+
+/** `host,ip`, or `all`. */
+export const parseMasks = (text: string): readonly Mask[] | undefined => {
+  const words = text.split(',').map((word) => word.trim().toLowerCase());
+  if (words.join() === 'all') return MASKS;
+  const masks = MASKS.filter((mask) => words.includes(mask));
+  return words.every((word) => masks.some((mask) => mask === word)) ? masks : undefined;
 };

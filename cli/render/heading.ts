@@ -5,9 +5,13 @@ import { formatHosts } from '../hosts/fold.ts';
 import { neutraliseLine, paint } from '../terminal.ts';
 import { classLabel } from './renderer.ts';
 
-export function heading(names: readonly string[], result: HostResult, color: boolean): string {
-  const count = names.length > 1 ? ` (${names.length})` : '';
+/** `web[1,3] (2)`, or `web2` alone. */
+export const folded = (names: readonly string[]): string =>
+  neutraliseLine(formatHosts(names)) + (names.length > 1 ? ` (${names.length})` : '');
+
+/** `note` stands behind the class. */
+export function heading(names: readonly string[], result: HostResult, color: boolean, note = ''): string {
   const silent = result.bytes.stdout + result.bytes.stderr === 0 ? ', no output' : '';
-  const text = `==> ${neutraliseLine(formatHosts(names))}${count}: ${neutraliseLine(classLabel(result))}${silent} <==`;
+  const text = `==> ${folded(names)}: ${neutraliseLine(classLabel(result))}${silent}${note} <==`;
   return `${color ? paint(text, result.class === 'ok' ? 'bold' : 'red') : text}\n`;
 }

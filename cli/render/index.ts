@@ -7,12 +7,16 @@
 import type { Writable } from 'node:stream';
 import type { FleetClock, FleetOutcome, HostEvent } from '../../client/index.ts';
 import { type ColorChoice, neutralise, wantsColor } from '../terminal.ts';
+import { Answers } from './answers.ts';
+import { DiffRenderer } from './diff.ts';
 import { FilesRenderer } from './files.ts';
 import { GatherRenderer } from './gather.ts';
 import { type CollectOptions, GroupRenderer } from './group.ts';
 import { JsonEvents, type JsonOptions, JsonResults, type Note } from './json.ts';
+import type { Mask } from './mask.ts';
 import { Output, samePlace } from './output.ts';
 import { combine, type Renderer, type RenderHost } from './renderer.ts';
+import { SameCheck } from './same.ts';
 import { SpillStore } from './spill.ts';
 import { type Progress, StatusLine } from './status.ts';
 import { type Look, StreamRenderer } from './stream.ts';
@@ -24,7 +28,9 @@ export { classLabel } from './renderer.ts';
 export type { Progress } from './status.ts';
 
 /** `none` shows no remote output: files alone. */
-export type OutputMode = 'stream' | 'group' | 'gather' | 'json' | 'json-result' | 'none';
+export type OutputMode = 'stream' | 'group' | 'gather' | 'diff' | 'json' | 'json-result' | 'none';
+
+const SIZES_SHOWN = 3;
 
 /** What is asked of process.stdout and process.stderr. */
 export type OutStream = Writable & { readonly isTTY?: boolean; readonly columns?: number; readonly fd?: number };
@@ -36,6 +42,10 @@ export interface RenderOptions {
   readonly outputDir?: string | undefined;
   /** Named in the headers of the files. */
   readonly command: string;
+  /** What may differ from host to host in answers that are alike. */
+  readonly masks?: readonly Mask[] | undefined;
+  /** Say whether all hosts answer the same. */
+  readonly expectSame?: boolean | undefined;
   /** Remote output and nothing of ours: no status line, no summary. */
   readonly quiet?: boolean | undefined;
   /** Default true; false: no host names in front of lines and above blocks. */
@@ -60,6 +70,8 @@ export interface Rendering extends Renderer {
   message(text: string): void;
   /** An event of the command's own about a host; only `json` shows it. */
   note(host: number, fields: Note): void;
+  /** After the end: did hosts that were to answer the same not do so? */
+  differs(): boolean;
 }
 
 export function createRenderer(options: RenderOptions): Rendering {
@@ -68,6 +80,9 @@ export function createRenderer(options: RenderOptions): Rendering {
   const isJson = mode === 'json' || mode === 'json-result';
   const store = new SpillStore(options.spillBudget);
   const watched = stdout.isTTY === true && stderr.isTTY === true && !options.quiet && !isJson;
+  const collects = mode === 'gather' || mode === 'diff';
+  const masks = options.masks ?? [];
+  const answers = collects || options.expectSame ? new Answers({ hosts, store, masks, keep: collects }) : undefined;
   const status = watched
     ? new StatusLine({
         hosts,
@@ -75,6 +90,7 @@ export function createRenderer(options: RenderOptions): Rendering {
         columns: () => stderr.columns ?? 80,
         clock,
         progress: options.progress,
+        ...(answers && { answers: () => answerSizes(answers.sizes()) }),
       })
     : undefined;
   const aside = { onClosed: options.onClosed, before: () => status?.hide(), after: () => status?.drawSoon() };
@@ -82,16 +98,24 @@ export function createRenderer(options: RenderOptions): Rendering {
   const shared =
     stdout === stderr || (stdout.fd !== undefined && stderr.fd !== undefined && samePlace(stdout.fd, stderr.fd));
   const err = shared ? out : new Output(stderr, aside);
+  const isUnwanted = (): boolean => out.closed;
   const looks = { stdout: lookOf(stdout, options), stderr: lookOf(stderr, options) };
   const parts: Renderer[] = [];
   if (options.outputDir !== undefined) {
     parts.push(new FilesRenderer({ dir: options.outputDir, hosts, command: options.command, now }));
   }
-  const view = modeRenderer(mode, { hosts, store, out, err, looks, prefix: options.prefix ?? true, now });
+  if (answers) parts.push(answers);
+  const view = modeRenderer(mode, { hosts, store, out, err, looks, prefix: options.prefix ?? true, now }, answers);
   if (view) parts.push(view);
   if (status) parts.push(status);
-  if (!options.quiet && !isJson)
-    parts.push(new SummaryRenderer({ hosts, err, color: looks.stderr.color, isUnwanted: () => out.closed }));
+  if (!options.quiet && !isJson) parts.push(new SummaryRenderer({ hosts, err, color: looks.stderr.color, isUnwanted }));
+  const json = view instanceof JsonEvents || view instanceof JsonResults ? view : undefined;
+  const same =
+    options.expectSame && answers
+      ? new SameCheck({ hosts, answers, json, err: options.quiet || isJson ? undefined : err, isUnwanted })
+      : undefined;
+  // The summary is the last word, but as prose the verdict stands under it.
+  if (same) parts.splice(json === undefined ? parts.length : parts.indexOf(json), 0, same);
   const all = combine(parts);
   return {
     event: (event: HostEvent) => all.event(event),
@@ -108,17 +132,31 @@ export function createRenderer(options: RenderOptions): Rendering {
     note(host, fields) {
       if (view instanceof JsonEvents) view.note(host, fields);
     },
+    differs: () => same?.differs ?? false,
   };
 }
 
-function modeRenderer(mode: OutputMode, options: CollectOptions & JsonOptions): Renderer | undefined {
+/** `3 answers (45, 1, 1)`; nothing as long as all are alike. */
+function answerSizes(sizes: readonly number[]): string {
+  if (sizes.length < 2) return '';
+  const shown = sizes.slice(0, SIZES_SHOWN).join(', ');
+  return `${sizes.length} answers (${shown}${sizes.length > SIZES_SHOWN ? ' ...' : ''})`;
+}
+
+function modeRenderer(
+  mode: OutputMode,
+  options: CollectOptions & JsonOptions,
+  answers: Answers | undefined,
+): Renderer | undefined {
   switch (mode) {
     case 'stream':
       return new StreamRenderer(options);
     case 'group':
       return new GroupRenderer(options);
     case 'gather':
-      return new GatherRenderer(options);
+      return new GatherRenderer(options, answers!);
+    case 'diff':
+      return new DiffRenderer(options, answers!);
     case 'json':
       return new JsonEvents(options);
     case 'json-result':

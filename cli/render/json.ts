@@ -139,7 +139,8 @@ export class JsonEvents implements Renderer {
     this.say({ type, host: this.options.hosts[host]!.name, ...fields });
   }
 
-  private say(fields: object): void {
+  /** An event of the run as a whole, too. */
+  say(fields: object): void {
     this.options.out.writeText(`${this.opening()},${jsonOf(fields).slice(1)}\n`);
   }
 
@@ -215,6 +216,10 @@ export class JsonResults implements Renderer {
     out.writeAll(field('stderr', 'stderrBase64', output?.stderr ?? new SpillBuffer(store)));
     out.writeText('}\n');
     return out.ready();
+  }
+
+  say(fields: object): void {
+    this.options.out.writeText(`${jsonOf({ v: JSON_VERSION, ...fields })}\n`);
   }
 
   end(): void {}

@@ -23,6 +23,8 @@ export interface StatusOptions {
   readonly columns: () => number;
   readonly clock: FleetClock;
   readonly progress?: Progress | undefined;
+  /** What the answers so far look like; empty for nothing to say. */
+  readonly answers?: (() => string) | undefined;
 }
 
 /** What a run that knows its amount of work says beside the counts. */
@@ -87,7 +89,7 @@ export class StatusLine implements Renderer {
 
   /** The text of the line, whatever its length. */
   text(): string {
-    const { hosts, clock, progress } = this.options;
+    const { hosts, clock, progress, answers } = this.options;
     const pending = hosts.length - this.ended - this.running.size;
     const counts = `${this.ok} done, ${this.running.size} running, ${pending} pending, ${this.failed} failed`;
     const slowest: string[] = [];
@@ -96,7 +98,9 @@ export class StatusLine implements Renderer {
       const work = progress?.host(host) ?? `${Math.floor((clock.now() - since) / 1000)}s`;
       slowest.push(`${hosts[host]!.name} ${work}`);
     }
-    const parts = [counts, progress?.total() ?? '', slowest.join(', ')].filter((part) => part !== '');
+    const parts = [counts, answers?.() ?? '', progress?.total() ?? '', slowest.join(', ')].filter(
+      (part) => part !== '',
+    );
     return neutraliseLine(parts.join(' | '));
   }
 

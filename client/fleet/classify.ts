@@ -26,6 +26,7 @@ const CLASS_OF: Readonly<Partial<Record<ErrorCode, HostClass>>> = {
   config: 'channel',
   unsupported: 'channel',
   usage: 'channel',
+  unexpected: 'unexpected',
   aborted: 'cancelled',
 };
 

@@ -162,7 +162,7 @@ export class HostRun<H extends FleetHost> implements HostContext {
 
   private conclude(outcome: TaskOutcome, thrown: SshError | undefined): HostResult {
     const { exitStatus, signal } = outcome;
-    let error = thrown;
+    let error = thrown ?? outcome.error;
     if (!error && exitStatus === null && signal === undefined) {
       error = new SshError('channel-request', 'the channel closed without an exit status', { by: 'peer' });
     }

@@ -11,6 +11,7 @@ export type HostClass =
   | 'ok'
   | 'exit'
   | 'signal'
+  | 'unexpected'
   | 'command-timeout'
   | 'dns'
   | 'refused'
@@ -44,6 +45,8 @@ export interface TaskOutcome {
   readonly signal?: string | undefined;
   /** After an abort: is the remote process known to be gone? */
   readonly gone?: boolean | undefined;
+  /** What is wrong although it came to its end; decides the class. */
+  readonly error?: SshError | undefined;
 }
 
 export interface HostResult {

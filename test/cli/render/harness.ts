@@ -55,6 +55,7 @@ export const ends = (host: number, fields: Partial<HostResult> & Pick<HostResult
 export interface Played {
   readonly stdout: Kept;
   readonly stderr: Kept;
+  readonly differs: boolean;
 }
 
 export type PlayOptions = Partial<Omit<RenderOptions, 'stdout' | 'stderr' | 'hosts'>> & {
@@ -85,5 +86,5 @@ export async function play(names: string[], events: readonly HostEvent[], option
   }
   const outcome: FleetOutcome = { results, ms: 100 };
   await renderer.end(outcome);
-  return { stdout, stderr };
+  return { stdout, stderr, differs: renderer.differs() };
 }
