@@ -157,11 +157,11 @@ it('the guard lets through what the RFCs allow, number by number', () => {
     if (n === 50) return keyed && role === 'server' ? 'auth' : undefined;
     if (n >= 51 && n <= 59) return n <= 53 && phase === 'auth' && role === 'client' ? 'auth' : undefined;
     if (n >= 60 && n <= 79) return phase === 'auth' ? 'auth' : undefined;
-    if (n >= 80 && n <= 127) return phase === 'connected' ? 'mux' : undefined;
+    if (n >= 80 && n <= 127) return phase === 'connected' || phase === 'late-rekey' ? 'mux' : undefined;
     return n > 0 && keyed ? 'unknown' : undefined;
   };
   for (let number = 0; number < 256; number++) {
-    for (const phase of ['initial', 'rekey', 'auth', 'connected'] as const) {
+    for (const phase of ['initial', 'rekey', 'late-rekey', 'auth', 'connected'] as const) {
       for (const role of ['client', 'server'] as const) {
         for (const strict of [true, false]) {
           const where = `${number} ${phase} ${role} ${strict}`;

@@ -10,8 +10,10 @@ import type { Role } from './negotiate.ts';
 export type Phase =
   /** Before the first NEWKEYS came. */
   | 'initial'
-  /** Their KEXINIT of a rekey came and their NEWKEYS did not. */
+  /** Their KEXINIT of a rekey came and their NEWKEYS did not; nobody is logged in. */
   | 'rekey'
+  /** The same, logged in. */
+  | 'late-rekey'
   /** Keys are in place, nobody is logged in. */
   | 'auth'
   | 'connected';
@@ -29,7 +31,7 @@ interface Row {
   readonly receiver?: Role;
 }
 
-const always: readonly Phase[] = ['initial', 'rekey', 'auth', 'connected'];
+const always: readonly Phase[] = ['initial', 'rekey', 'late-rekey', 'auth', 'connected'];
 const keyed: readonly Phase[] = ['auth', 'connected'];
 
 const table: readonly Row[] = [
@@ -39,12 +41,14 @@ const table: readonly Row[] = [
   { from: 6, to: 6, handler: 'auth', phases: ['auth'], receiver: 'client' },
   { from: 7, to: 7, handler: 'transport', phases: keyed },
   { from: 20, to: 21, handler: 'kex', phases: always, strict: true },
-  { from: 30, to: 49, handler: 'kex', phases: ['initial', 'rekey'], strict: true },
+  { from: 30, to: 49, handler: 'kex', phases: ['initial', 'rekey', 'late-rekey'], strict: true },
   // RFC 4252 section 5.1: a server ignores requests after success.
   { from: 50, to: 50, handler: 'auth', phases: keyed, receiver: 'server' },
   { from: 51, to: 53, handler: 'auth', phases: ['auth'], receiver: 'client' },
   { from: 60, to: 79, handler: 'auth', phases: ['auth'] },
-  { from: 80, to: 127, handler: 'mux', phases: ['connected'] },
+  // A peer that has sent KEXINIT may not send these (RFC 4253 section 7.1). OpenSSH takes them all the same, and some
+  // AsyncSSH releases rely on that: they are authenticated like the ones before.
+  { from: 80, to: 127, handler: 'mux', phases: ['connected', 'late-rekey'] },
   { from: 192, to: 193, handler: 'transport', phases: keyed },
   // Numbers nobody knows are answered with UNIMPLEMENTED (RFC 4253 section 11.4).
   { from: 8, to: 19, handler: 'unknown', phases: keyed },

@@ -314,7 +314,7 @@ export class Session {
 
   #phase(): Phase {
     if (!this.#kex.established) return 'initial';
-    if (this.#kex.inboundNarrow) return 'rekey';
+    if (this.#kex.inboundNarrow) return this.#authenticated ? 'late-rekey' : 'rekey';
     return this.#authenticated ? 'connected' : 'auth';
   }
 

@@ -38,4 +38,14 @@ case " ${options[*]} " in
   *' -s '*) ;;
   *) options+=(-s "kex=$kex key-plain=$plain key-sig=$sig") ;;
 esac
+# ssh refuses host certificates without principals since 10.3, and so does bssh; an older suite expects the opposite.
+suite=${OPENSSH_REGRESS_DIR:-/usr/lib/openssh/regress}
+case " ${options[*]} " in
+  *' -x '*) ;;
+  *)
+    mkdir -m 755 "$dir/over"
+    sed '/^test_one "empty principals"/s/success/failure/' "$suite/cert-hostkey.sh" >"$dir/over/cert-hostkey.sh"
+    options+=(-x "$dir/over")
+    ;;
+esac
 bash test/conformance/openssh-regress.sh "${options[@]}" "$dir/ssh" "$@"

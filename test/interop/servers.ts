@@ -1,7 +1,7 @@
 // Real servers for the tests: OpenSSH's sshd, Dropbear, and ssh-agent, each private, on loopback, on a free port, with
 // everything in a temporary folder. Started as root they let in root and one test user with a password; started by
 // anyone else, sshd lets in that user by key only. What OpenSSH's configuration says is up to the test.
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
@@ -85,6 +85,8 @@ export interface SshdOptions {
   readonly authorizedKeys?: readonly string[];
   /** 0.0.0.0 makes every 127.x.y.z a host of its own. */
   readonly address?: '127.0.0.1' | '0.0.0.0' | '::1';
+  /** False leaves the subsystem out. */
+  readonly sftp?: boolean;
   readonly userKey?: KeyKind;
 }
 
@@ -117,7 +119,7 @@ export async function startSshd(options: SshdOptions = {}): Promise<Server> {
       'MaxSessions 1000',
       'LogLevel VERBOSE',
       'AcceptEnv *',
-      'Subsystem sftp internal-sftp',
+      ...(options.sftp === false ? [] : ['Subsystem sftp internal-sftp']),
       ...(options.match ?? []),
     ];
     writeFileSync(join(dir, 'sshd_config'), lines.map((line) => `${line}\n`).join(''));
@@ -131,6 +133,18 @@ export async function startSshd(options: SshdOptions = {}): Promise<Server> {
 export interface DropbearOptions {
   readonly hostKeys?: readonly ('ed25519' | 'rsa' | 'ecdsa256')[];
   readonly args?: readonly string[];
+  /** False hides the sftp-server it would start, in a mount namespace of its own: for `canHide()` only. */
+  readonly sftp?: boolean;
+}
+
+/** Hides the file named first from the command that follows. */
+const HIDE = 'mount --bind /dev/null "$0" && exec "$@"';
+
+/** Whether a program can be given a file system that lacks a file. */
+export function canHide(): boolean {
+  const unshare = findProgram('unshare');
+  if (!isRoot || !unshare) return false;
+  return spawnSync(unshare, ['-m', 'sh', '-c', HIDE, '/etc/hostname', 'true'], { stdio: 'ignore' }).status === 0;
 }
 
 /** Dropbear, for the test user of ensureTestUser(): root only, since it takes authorized_keys from a home. */
@@ -152,12 +166,16 @@ export async function startDropbear(options: DropbearOptions = {}): Promise<Serv
     });
     return args;
   };
-  const [program, port] = await startListening('dropbear', dropbear, writeKeys, /Not backgrounding/);
+  const hide = ['-m', 'sh', '-c', HIDE, '/usr/lib/sftp-server', dropbear];
+  const [program, port] =
+    options.sftp === false
+      ? await startListening('dropbear', 'unshare', (...at) => [...hide, ...writeKeys(...at)], /Not backgrounding/)
+      : await startListening('dropbear', dropbear, writeKeys, /Not backgrounding/);
   return describeServer(program, port, user.name, user.identity, keys, '127.0.0.1');
 }
 
 /** Another program may take the free port first: then once more with the next one. */
-async function startListening(
+export async function startListening(
   label: string,
   command: string,
   prepare: (dir: string, port: number) => readonly string[],
@@ -179,7 +197,7 @@ async function startListening(
   }
 }
 
-function describeServer(
+export function describeServer(
   program: Program,
   port: number,
   user: string,

@@ -92,7 +92,7 @@ describe.each(['client', 'server'] as const)('with a %s that holds its KEXINIT b
     return peer.takeInit();
   };
 
-  it('its data is delivered between the two KEXINITs', () => {
+  it('its data is delivered between the two KEXINITs, and up to its NEWKEYS', () => {
     const peer = new RawPeer({ plays }).login();
     const channel = peer.session.mux.open('session', nothing);
     peer.pull().numbers();
@@ -102,7 +102,10 @@ describe.each(['client', 'server'] as const)('with a %s that holds its KEXINIT b
     peer.takeInit();
     peer.send(ChannelData.encode({ recipient: channel.id, data: pattern(100) }));
     expect(same(readAll(channel), pattern(100))).toBe(true);
-    peer.answerInit().finishExchange();
+    peer.answerInit();
+    peer.send(ChannelData.encode({ recipient: channel.id, data: pattern(70) }));
+    expect(same(readAll(channel), pattern(70))).toBe(true);
+    peer.finishExchange();
     peer.send(ChannelData.encode({ recipient: channel.id, data: pattern(50) }));
     expect(same(readAll(channel), pattern(50))).toBe(true);
   });
