@@ -12,6 +12,7 @@ import { lost, type SftpTransport } from './transport.ts';
 
 /** What `openSftp` needs of a connection. */
 export interface SubsystemOpener {
+  readonly session?: { readonly peerVersion?: { readonly software: string } | undefined };
   subsystem(name: string, options?: ExecOptions): Promise<ExecHandle>;
 }
 
@@ -55,7 +56,10 @@ export async function openLanes(
   options: SftpClientOptions & SftpCallOptions & { readonly count?: number } = {},
 ): Promise<Lanes> {
   const { signal: _, ...later } = options;
-  return new Lanes(await openSftp(connection, options), () => openSftp(connection, later), options.count);
+  const first = await openSftp(connection, options);
+  // ProFTPD mixes up the sessions of one connection and dies of it.
+  if (/^mod_sftp/.test(connection.session?.peerVersion?.software ?? '')) return new Lanes(first);
+  return new Lanes(first, () => openSftp(connection, later), options.count);
 }
 
 /** The channel as SFTP's transport. Small pieces need no joining here: the channel fills its packets across them. */

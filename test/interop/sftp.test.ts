@@ -15,6 +15,7 @@ import { downloadTree } from '../../client/sftp/tree-download.ts';
 import { uploadTree } from '../../client/sftp/tree-upload.ts';
 import { upload } from '../../client/sftp/upload.ts';
 import { type Opening, open, testData, testDigest } from './client.ts';
+import { requireAsyncssh, requireProftpd, startAsyncssh, startProftpd } from './more-servers.ts';
 import { startProxy } from './proxy.ts';
 import { freshDir, isRoot, requireServer, type Server, startDropbear, startSshd } from './servers.ts';
 
@@ -50,6 +51,8 @@ const kinds: readonly (readonly [string, boolean, () => Promise<Server>])[] = [
     isRoot && requireServer('dropbear', 'dropbearconvert') && existsSync('/usr/lib/sftp-server'),
     () => startDropbear(),
   ],
+  ['ProFTPD', requireProftpd(), () => startProftpd()],
+  ['AsyncSSH', requireAsyncssh(), () => startAsyncssh()],
 ];
 
 describe.each(kinds)('%s', (_, isHere, start) => {
@@ -84,6 +87,27 @@ describe.each(kinds)('%s', (_, isHere, start) => {
         expect(readdirSync(dir).sort()).toEqual(['a', 'b', 'c']);
       },
     );
+
+    test('a tree of some hundred files', async () => {
+      const paths: string[] = [];
+      for (let d = 0; d < 20; d++) {
+        const folder = join(`d${d % 4}`, `d${d}`);
+        await mkdir(join(dir, 'from', folder), { recursive: true });
+        for (let f = 0; f < 20; f++) paths.push(join(folder, `f${f}`));
+      }
+      paths.forEach((path, index) => makeFile(join(dir, 'from', path), index * 37, (index % 200) + 1));
+      const counts = { files: 400, directories: 25, failed: 0, skipped: 0 };
+      expect(await uploadTree(lanes, join(dir, 'from'), join(dir, 'up'))).toMatchObject(counts);
+      expect(await downloadTree(lanes.first, join(dir, 'up'), join(dir, 'down'))).toMatchObject(counts);
+      for (const path of paths) {
+        const wanted = await hashOf(join(dir, 'from', path));
+        expect([path, await hashOf(join(dir, 'up', path)), await hashOf(join(dir, 'down', path))]).toEqual([
+          path,
+          wanted,
+          wanted,
+        ]);
+      }
+    }, 60_000);
 
     test('names of every kind in trees', async () => {
       const names = ['-rf', ' lead', 'new\nline', `q'"`, 'é\u{1f600}', 'b\udcff\udc80d', '*?[x]', '\\b', '~', '...'];
@@ -249,7 +273,7 @@ describe.skipIf(!requireServer('sshd'))('servers that have no SFTP', () => {
     [
       'a program that ends',
       'ForceCommand /bin/false',
-      { code: 'lost', message: 'the SFTP session ended with status 1' },
+      { code: 'unsupported', message: 'the server has no SFTP: the SFTP session ended with status 1' },
     ],
     ['a program that chats', 'ForceCommand echo Welcome to this server', { code: 'sftp' }],
     ['no sessions at all', 'MaxSessions 0', { code: 'channel-open' }],
