@@ -97,7 +97,8 @@ export async function runFleetJob(
     onClosed: () => closed.abort(),
     progress: job.progress,
   });
-  if (intent.invocation.logFile === undefined) context.log.redirect((text) => rendering.message(text));
+  const direct =
+    intent.invocation.logFile === undefined ? context.log.redirect((text) => rendering.message(text)) : undefined;
   const interrupts = new Interrupts({
     stages: 2,
     onStage: (stage) =>
@@ -150,6 +151,8 @@ function connection(entry: FleetEntry, host: HostContext, context: RunContext, p
     entry.plan,
     openContext(context, {
       signal: host.signal,
+    await tui?.close();
+    if (direct !== undefined) context.log.redirect(direct);
       jump: pool.jump,
       handshake: () => host.handshake(),
       onPhase: (phase) => host.phase(phase),

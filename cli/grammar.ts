@@ -12,13 +12,14 @@ import { canonicalTokens, readCluster, readSsh } from './argv.ts';
 import { backendAiCluster, backendAiName } from './config/backendai.ts';
 import { loadConfig } from './config/load.ts';
 import type { Config } from './config/model.ts';
-import { readHostfile } from './hosts/hostfile.ts';
-import { type ReadHostfile, type Selection, selectHosts, unknownCluster } from './hosts/select.ts';
+import { type ReadHostfile, readHostfile } from './hosts/hostfile.ts';
+import { refuseProblems, type Selection, selectHosts, unknownCluster } from './hosts/select.ts';
 import { parseDestination } from './hosts/spec.ts';
 import { type RunOptions, runOptions } from './options/run.ts';
 import { applyOptions, type Invocation } from './options/settings.ts';
 import { nearest, usageError } from './options/usage.ts';
 import { type Grammar, longNames, optionById } from './options.ts';
+import { withGroups } from './sources/groups.ts';
 
 export interface SshIntent {
   readonly kind: 'ssh' | 'dump';
@@ -67,6 +68,8 @@ export interface CommandLineContext {
   readonly user?: string | undefined;
   /** Does ssh_config have a Host of this name? Asked only inside a Backend.AI session. */
   readonly isSshHost?: (name: string, sshConfig: string | undefined) => boolean | Promise<boolean>;
+  /** The names that ssh_config has hosts for: `@ssh`. */
+  readonly sshHosts?: (sshConfig: string | undefined) => readonly string[];
   readonly readHostfile?: ReadHostfile;
   readonly keyExists?: (path: string) => boolean;
 }
@@ -178,7 +181,7 @@ export const parseCommandLine = async (argv: readonly string[], context: Command
   const info = informational('cluster', reading.tokens);
   if (info !== undefined) return info;
   const config = await loadAll(reading, context);
-  const known = (token: Token): boolean => config.clusters.has(token.value ?? '');
+  const known = ({ value = '' }: Token): boolean => isCluster(value, config);
   if (definite || shortClusters.some(known)) return clusterIntent(reading, config, context);
   const word = reading.words[0];
   if (session !== undefined && shortClusters.length === 0 && word !== undefined && reading.problem === undefined) {
@@ -199,11 +202,15 @@ const loadAll = async (reading: Reading, context: CommandLineContext): Promise<C
   return { ...config, clusters: new Map([...config.clusters, [backendAiName, session]]) };
 };
 
+/** A cluster, or a group of one that has its nodes from elsewhere: `cloud:web`. */
+const isCluster = (name: string, { clusters }: Config): boolean =>
+  clusters.has(name) || clusters.get(name.slice(0, Math.max(0, name.indexOf(':'))))?.source !== undefined;
+
 /** Under the cluster grammar -C is a cluster; -c is one if it is configured, else the ciphers. */
 const clusterTokens = (reading: Reading, config: Config): Token[] => {
   const cluster = optionById('cluster');
   return reading.tokens.map((token) =>
-    token.typed === '-c' && config.clusters.has(token.value ?? '') ? { ...token, row: cluster } : token,
+    token.typed === '-c' && isCluster(token.value ?? '', config) ? { ...token, row: cluster } : token,
   );
 };
 
@@ -212,40 +219,75 @@ const valuesOf = (tokens: readonly Token[], id: string): string[] =>
 
 const oneHostOnly = ['stdio-forward', 'control-command'];
 
-const clusterIntent = async (reading: Reading, config: Config, context: CommandLineContext): Promise<ClusterIntent> => {
-  const tokens = clusterTokens(reading, config);
+/** Host files are read when their groups are looked for, and again for their hosts: standard input is there once. */
+const readOnce = (read: ReadHostfile): ReadHostfile => {
+  const known = new Map<string, string>();
+  return (path) => {
+    const text = known.get(path) ?? read(path);
+    known.set(path, text);
+    return text;
+  };
+};
+
+/** Which hosts, as the command line names them; undefined for `list` of everything. */
+const selectionOf = async (
+  subcommand: Subcommand,
+  tokens: readonly Token[],
+  { invocation, run }: { readonly invocation: Invocation; readonly run: RunOptions },
+  given: Config,
+  context: CommandLineContext,
+): Promise<[Selection | undefined, Config]> => {
+  const inventory = valuesOf(tokens, 'inventory').at(-1);
+  const selectors = {
+    hosts: valuesOf(tokens, 'hosts'),
+    clusters: valuesOf(tokens, 'cluster'),
+    hostfiles: valuesOf(tokens, 'hostfile'),
+  };
+  if (Object.values(selectors).every((list) => list.length === 0)) {
+    if (inventory !== undefined) selectors.hosts = ['@ansible'];
+    else if (subcommand === 'list') return [undefined, given];
+    else selectors.clusters = sessionCluster(subcommand, given);
+  }
+  const read = readOnce(context.readHostfile ?? readHostfile(context.cwd));
+  const config = await withGroups(given, selectors, {
+    env: context.env,
+    home: context.home,
+    cwd: context.cwd,
+    readHostfile: read,
+    sshHosts: () => context.sshHosts?.(invocation.sshConfig) ?? [],
+    inventory,
+  });
+  const request = {
+    ...selectors,
+    filters: valuesOf(tokens, 'filter'),
+    excludes: valuesOf(tokens, 'exclude'),
+    pick: run.pick,
+    flags: invocation.settings,
+    timeout: run.timeout,
+    parallel: run.parallel,
+  };
+  const unknown = selectors.clusters.find((name) => !config.clusters.has(name));
+  if (unknown !== undefined) throw unknownCluster(unknown, config);
+  const notes = run.pick === undefined ? [] : [`--pick ${run.pick.count}: these again with --seed ${run.pick.seed}`];
+  const selection = selectHosts(request, config, read);
+  if (subcommand !== 'list') refuseProblems(selection);
+  return [selection, { ...config, notes: [...config.notes, ...notes] }];
+};
+
+const clusterIntent = async (reading: Reading, given: Config, context: CommandLineContext): Promise<ClusterIntent> => {
+  const tokens = clusterTokens(reading, given);
   const invocation = applyOptions('cluster', tokens);
   if (reading.problem !== undefined) throw problemError('cluster', reading.problem);
   const alone = tokens.find(({ row }) => oneHostOnly.includes(row.id));
   if (alone !== undefined) throw usageError('cluster', `${alone.typed} works with one host only`);
-  const unknown = valuesOf(tokens, 'cluster').find((name) => !config.clusters.has(name));
-  if (unknown !== undefined) throw unknownCluster(unknown, config);
   const { checkCluster } = await import('./options/check.ts');
   const checked = checkCluster(canonicalTokens(tokens), reading.subcommand, reading.words);
   const run = runOptions(checked, invocation);
   const [subcommand, implied] = subcommandOf(reading, tokens, run);
-  const hostfiles = valuesOf(tokens, 'hostfile');
-  if (hostfiles.includes('-') && run.stdin) {
+  if (run.stdin && valuesOf(tokens, 'hostfile').includes('-')) {
     throw usageError('cluster', '--hostfile - and --stdin both want standard input');
   }
-  const selectors = { hosts: valuesOf(tokens, 'hosts'), clusters: valuesOf(tokens, 'cluster'), hostfiles };
-  const chosen = [selectors.hosts, selectors.clusters, hostfiles].some((list) => list.length > 0);
-  if (!chosen && subcommand !== 'list') selectors.clusters = sessionCluster(subcommand, config);
-  const selection =
-    subcommand === 'list' && !chosen
-      ? undefined
-      : selectHosts(
-          {
-            ...selectors,
-            filters: valuesOf(tokens, 'filter'),
-            excludes: valuesOf(tokens, 'exclude'),
-            flags: invocation.settings,
-            timeout: run.timeout,
-            parallel: run.parallel,
-          },
-          config,
-          context.readHostfile ?? readHostfile(context.cwd),
-        );
+  const [selection, config] = await selectionOf(subcommand, tokens, { invocation, run }, given, context);
   return { kind: 'cluster', subcommand, implied, words: reading.words, selection, config, invocation, run };
 };
 

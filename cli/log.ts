@@ -33,9 +33,11 @@ export class Log {
     this.write = options.write ?? writeStderr;
   }
 
-  /** From now on lines go elsewhere: a file of `-E`, the system log, or through a status line. */
-  redirect(write: (text: string, level: LogLevel) => void): void {
+  /** From now on lines go elsewhere: a file of `-E`, the system log, or through a status line. Gives back where they went. */
+  redirect(write: (text: string, level: LogLevel) => void): (text: string, level: LogLevel) => void {
+    const before = this.write;
     this.write = write;
+    return before;
   }
 
   /** A password or passphrase that must never be seen in a message. */

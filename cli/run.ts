@@ -5,8 +5,10 @@ import { homedir, userInfo } from 'node:os';
 import { basename } from 'node:path';
 import {
   algorithmSets,
+  configuredHosts,
   defaultAlgorithms,
   localResolveEnv,
+  type ResolveEnv,
   resolveHost,
   SshError,
   supportedAlgorithms,
@@ -52,19 +54,24 @@ function commandLine({ program, env, cwd }: Io): CommandLineContext {
     user: userInfo().username,
     keyExists: existsSync,
     isSshHost: (name, sshConfig) => namedInSshConfig(name, sshConfig, env),
+    sshHosts: (sshConfig) => configuredHosts(earlyResolveEnv(env), sshConfig),
   };
 }
 
-/** Does ssh_config say anything about a host of this name? */
-function namedInSshConfig(name: string, sshConfig: string | undefined, env: Io['env']): boolean {
+/** For questions to ssh_config that come before the run has a context. */
+function earlyResolveEnv(env: Io['env']): ResolveEnv {
   const crypto = chooseCrypto(undefined, env);
-  const resolve = localResolveEnv({
+  return localResolveEnv({
     algorithms: algorithmSets(supportedAlgorithms(crypto), defaultAlgorithms(crypto)),
     version: VERSION,
     env,
   });
+}
+
+/** Does ssh_config say anything about a host of this name? */
+function namedInSshConfig(name: string, sshConfig: string | undefined, env: Io['env']): boolean {
   const request = { destination: name, ...(sshConfig !== undefined && { configFile: sshConfig }) };
-  return resolveHost(request, resolve).origins.hostname !== undefined;
+  return resolveHost(request, earlyResolveEnv(env)).origins.hostname !== undefined;
 }
 
 async function perform(intent: Intent, io: Io): Promise<number> {
@@ -117,8 +124,18 @@ async function connectAndRun(intent: SshIntent | ClusterIntent, io: Io): Promise
   const prompter =
     backgroundPart()?.prompter ?? new TerminalPrompter({ env: io.env, onSecret: (secret) => io.log.hide(secret) });
   const context = runContext(io, invocation, prompter);
-  if (intent.kind !== 'cluster') return oneHost(intent, context);
+  const code = await (intent.kind === 'cluster' ? manyHosts(intent, context) : oneHost(intent, context));
+  const { parsed, hits, revalidated } = context.configFiles;
+  context.log.debug(
+    2,
+    `ssh_config: ${parsed} files parsed, ${hits} times from memory, ${revalidated} times after a look at size and time`,
+  );
+  return code;
+}
+
+async function manyHosts(intent: ClusterIntent, context: RunContext): Promise<number> {
   for (const note of intent.config.notes) context.log.debug(1, note);
+  for (const warning of intent.config.warnings ?? []) context.log.info(warning);
   switch (intent.subcommand) {
     case 'exec':
     case 'ping': {

@@ -1,7 +1,10 @@
 // The documents against the code: a name, an option or a key that is missing in them fails here, and so does one that
 // is called on by default and is not, or the other way round. What prose says cannot be held to anything; tables can.
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { loadConfig } from '../cli/config/load.ts';
 import { EXIT_POLICIES, fleetExitCode } from '../cli/exit.ts';
 import { options, subcommands } from '../cli/options.ts';
 import type { HostClass } from '../client/index.ts';
@@ -165,6 +168,19 @@ describe('docs/clusters.md', () => {
     expect(document).toContain('\nclusters:\n');
     expect(lacks(options.flatMap((row) => (row.yaml === undefined ? [] : [row.yaml])))).toEqual([]);
     expect(lacks(options.flatMap((row) => (row.yaml === undefined ? [] : (row.choices ?? []))))).toEqual([]);
+  });
+
+  it('has examples of the configuration that are right', async () => {
+    const examples = [...document.matchAll(/^```yaml\n([\s\S]*?)^```$/gm)].map(([, text]) => text!);
+    expect(examples.length).toBeGreaterThan(1);
+    const folder = mkdtempSync(join(tmpdir(), 'docs-'));
+    for (const text of examples) {
+      const file = join(folder, 'config.yaml');
+      writeFileSync(file, text);
+      const config = await loadConfig(file, { env: {}, home: '/home/me', cwd: folder });
+      expect(config.clusters.size, text).toBeGreaterThan(0);
+    }
+    rmSync(folder, { recursive: true });
   });
 
   it('says which keys stand for which options', () => {

@@ -7,6 +7,8 @@ import { type Document, isAlias, isMap, isScalar, isSeq, LineCounter, type Node,
 import { SshError } from '../../client/index.ts';
 import { nearest } from '../options/usage.ts';
 
+export type { Node } from 'yaml';
+
 export const configLimits = {
   /** Values looked at, aliases counted each time: the same list of hosts, four times. */
   values: 500_000,
@@ -47,6 +49,11 @@ export class ConfigDocument {
 
   get root(): Node | null {
     return this.#document.contents;
+  }
+
+  /** `file:line`, for messages that come later. */
+  place(node: Node): string {
+    return `${this.#file}:${this.#lines.linePos(node.range?.[0] ?? 0).line}`;
   }
 
   fail(node: Node | null, message: string, suggestion?: string): never {

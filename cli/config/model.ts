@@ -44,11 +44,36 @@ export interface RunDefaults {
 
 export interface NodeEntry extends HostSpec {
   readonly settings: readonly Setting[];
+  /** What to connect to, where that is not the name the host is known by. */
+  readonly address?: string;
+  /** Why nobody can connect to it as its source describes it. */
+  readonly problem?: string;
 }
+
+/** `nodes: { command: ... }`; times in seconds, 0 is none. */
+export interface CommandSource {
+  readonly kind: 'command';
+  readonly command: string;
+  /** How long an answer is kept. */
+  readonly cache: number;
+  readonly timeout: number;
+}
+
+/** `nodes: { inventory: ... }` */
+export interface InventorySource {
+  readonly kind: 'inventory';
+  readonly file: string;
+  /** The part of it that is this cluster. */
+  readonly group: string;
+}
+
+export type ClusterSource = CommandSource | InventorySource;
 
 export interface ClusterEntry extends RunDefaults {
   readonly name: string;
+  /** Empty until the source was asked, where there is one. */
   readonly nodes: readonly NodeEntry[];
+  readonly source?: ClusterSource;
   readonly settings: readonly Setting[];
   readonly interactive: InteractiveSettings;
   /** The host whose exit status `--exit main` takes. */
@@ -64,4 +89,6 @@ export interface Config extends RunDefaults {
   readonly interactive: InteractiveSettings;
   /** What to say at -v: files passed over, and why. */
   readonly notes: readonly string[];
+  /** What to say in any case. */
+  readonly warnings?: readonly string[];
 }

@@ -14,6 +14,7 @@ import type { ConfigDocument, Field } from './document.ts';
 import { type ExpandSources, expandPath, expandVariables, type Unset } from './expand.ts';
 import {
   type ClusterEntry,
+  type ClusterSource,
   type Config,
   type InteractiveSettings,
   interactiveColors,
@@ -27,6 +28,8 @@ const mirrored = new Map(options.filter((row) => row.yaml !== undefined).map((ro
 const mirroredKeys = [...mirrored.keys()];
 const clusterKeys = [...mirroredKeys, 'nodes', 'interactive'];
 const nodeKeys = ['host', 'port', 'user', 'ssh_key', 'jump_host'];
+const commandKeys = ['command', 'cache', 'timeout'];
+const inventoryKeys = ['inventory', 'group'];
 const interactiveKeys = [
   'default_mode',
   'prompt_format',
@@ -38,6 +41,8 @@ const interactiveKeys = [
   'colors',
   'keybindings',
 ];
+/** Seconds that a command may take to print hosts. */
+const commandTimeout = 30;
 const modes = ['single_node', 'multiplex'] as const;
 const keybindingNames = ['switch_node', 'broadcast_toggle', 'quit'] as const;
 
@@ -78,12 +83,46 @@ export class ConfigReader {
     const nodes = fields.find((field) => field.key === 'nodes');
     if (nodes === undefined) this.#document.fail(at, `cluster '${name}' has no nodes`);
     const interactive = fields.find((field) => field.key === 'interactive');
+    const { value } = nodes as Field;
     return {
       name,
       ...this.#level(fields),
-      nodes: this.#document.items((nodes as Field).value, 'nodes').flatMap((node) => this.#nodes(node)),
+      ...(this.#document.isMapping(value)
+        ? { nodes: [], source: this.#source(value) }
+        : { nodes: this.#document.items(value, 'nodes').flatMap((node) => this.#nodes(node)) }),
       interactive: interactive === undefined ? {} : this.#interactive(interactive.value),
     };
+  }
+
+  /** Nodes that somebody else knows. */
+  #source(node: Node): ClusterSource {
+    const fields = new Map(
+      this.#document
+        .fields(node, 'the source of nodes', [...commandKeys, ...inventoryKeys])
+        .map((field) => [field.key, field]),
+    );
+    const first = fields.has('inventory') ? 'inventory' : 'command';
+    const field = fields.get(first);
+    if (field === undefined) return this.#document.fail(node, 'nodes is a list, or has a command or an inventory');
+    const keys = first === 'command' ? commandKeys : inventoryKeys;
+    const odd = [...fields.values()].find(({ key }) => !keys.includes(key));
+    if (odd !== undefined) this.#document.fail(odd.at, `'${odd.key}' does not go with '${first}'`);
+    if (first === 'inventory') {
+      const group = fields.get('group');
+      const file = this.#expanded(field.value, first, true);
+      return { kind: first, file, group: group === undefined ? 'all' : this.#document.text(group.value, 'group') };
+    }
+    // the shell expands it
+    const command = this.#document.text(field.value, first);
+    if (command.trim() === '') this.#document.fail(field.value, 'command is empty');
+    const time = (key: string, otherwise: number): number => {
+      const given = fields.get(key);
+      if (given === undefined) return otherwise;
+      return (
+        parseSeconds(this.#document.text(given.value, key)) ?? this.#document.fail(given.value, `${key} is a time`)
+      );
+    };
+    return { kind: first, command, cache: time('cache', 0), timeout: time('timeout', commandTimeout) };
   }
 
   /** The keys that mirror options. */

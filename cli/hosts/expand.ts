@@ -141,6 +141,23 @@ export const expandHosts = <T extends HostSpec>(expression: string, sources: Exp
   return [...set.values()];
 };
 
+/** The names behind `@` in expressions and in the files they name, each once. */
+export const groupNames = (expressions: readonly string[], file: (path: string) => string): string[] => {
+  const names = new Set<string>();
+  const seen = new Set<string>();
+  const look = (expression: string): void => {
+    for (const { text } of splitTerms(expression)) {
+      if (text.startsWith('@')) names.add(text.slice(1));
+      else if (text.startsWith('^') && !seen.has(text)) {
+        seen.add(text);
+        look(hostfileExpression(file(text.slice(1))));
+      }
+    }
+  };
+  for (const expression of expressions) if (/[@^]/.test(expression)) look(expression);
+  return [...names];
+};
+
 /** A host file: expressions on one or more lines, `#` starts a comment at the line's start or after a blank. */
 export const hostfileExpression = (text: string): string =>
   text

@@ -10,6 +10,9 @@ const chunkBytes = 64 * 1024;
 const fail = (path: string, message: string, cause?: unknown): SshError =>
   new SshError('usage', `${path}: ${message}`, { detail: { grammar: 'cluster', exit: 2, file: path }, cause });
 
+/** The text of a host file; `-` is standard input. */
+export type ReadHostfile = (path: string) => string;
+
 /** Waits for input that is not there yet: standard input may be somebody else's non-blocking pipe. */
 const waitBriefly = (): void => {
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 10);
@@ -39,8 +42,8 @@ const readAll = (descriptor: number, path: string): string => {
 };
 
 export const readHostfile =
-  (cwd: string) =>
-  (path: string): string => {
+  (cwd: string): ReadHostfile =>
+  (path) => {
     const standardInput = path === '-';
     let descriptor = 0;
     try {

@@ -8,8 +8,11 @@ import { SshError } from '../../client/index.ts';
 import type { ClusterEntry, Config, InteractiveSettings, NodeEntry, RunDefaults } from '../config/model.ts';
 import type { Setting } from '../options/settings.ts';
 import { nearest } from '../options/usage.ts';
+import { specialSources } from '../sources/groups.ts';
 import { type ExpressionSources, expandHosts, hostfileExpression, specKey } from './expand.ts';
 import { compilePatterns } from './filter.ts';
+import type { ReadHostfile } from './hostfile.ts';
+import { type Pick, pickHosts } from './pick.ts';
 import { formatHostSpec, type HostSpec } from './spec.ts';
 
 export interface SettingsLayer {
@@ -20,11 +23,14 @@ export interface SettingsLayer {
 export interface SelectedHost {
   /** For people; unique in the selection: the host, with port or user where that is needed to tell two apart. */
   readonly name: string;
+  /** What to connect to. */
   readonly host: string;
   /** From the layers; undefined leaves it to ssh_config. */
   readonly user: string | undefined;
   readonly port: number | undefined;
   readonly cluster: string | undefined;
+  /** Why its source's description of it is of no use. */
+  readonly problem?: string | undefined;
   /** Highest precedence first. */
   readonly layers: readonly SettingsLayer[];
   /** Seconds a command may take here; 0 is no limit. */
@@ -35,7 +41,7 @@ export interface Selection {
   readonly hosts: readonly SelectedHost[];
   /** Clusters that were named, in order. */
   readonly clusters: readonly ClusterEntry[];
-  /** Hosts that the filters took away. */
+  /** Hosts that the filters and --pick took away. */
   readonly filteredOut: number;
   /** Hosts at a time; 0 is all. */
   readonly parallel: number;
@@ -50,6 +56,8 @@ export interface SelectionRequest {
   readonly hostfiles: readonly string[];
   readonly filters: readonly string[];
   readonly excludes: readonly string[];
+  /** So many of them only, chosen by the seed. */
+  readonly pick?: Pick | undefined;
   /** Settings of the command line, for every host. */
   readonly flags: readonly Setting[];
   /** --timeout and --parallel, when given. */
@@ -60,9 +68,6 @@ export interface SelectionRequest {
 /** What holds when neither flag nor file says anything. */
 const builtIn = { timeout: 300, parallel: 10 } as const;
 
-/** The text of a host file; `-` is standard input. */
-export type ReadHostfile = (path: string) => string;
-
 interface Found extends HostSpec {
   readonly node?: NodeEntry;
   readonly cluster?: ClusterEntry;
@@ -71,7 +76,7 @@ interface Found extends HostSpec {
 export const unknownCluster = (name: string, config: Config): SshError => {
   const known = [...config.clusters.keys()].sort();
   const list = known.length === 0 ? 'none is configured' : `the configured clusters are ${known.join(', ')}`;
-  const suggestion = nearest(name, known);
+  const suggestion = nearest(name, [...known, ...specialSources]);
   const hint = suggestion === undefined ? '' : ` (did you mean ${suggestion}?)`;
   return new SshError('usage', `unknown cluster '${name}'${hint}: ${list}`, {
     detail: { grammar: 'cluster', exit: 2, known, ...(suggestion && { suggestion }) },
@@ -117,7 +122,16 @@ const filterHosts = (found: readonly Found[], request: SelectionRequest): readon
     kept = kept.filter((spec) => !excluded(spec));
     if (kept.length === 0) throw usage(`--exclude ${request.excludes.join(',')} leaves no host`);
   }
-  return kept;
+  return request.pick === undefined ? kept : pickHosts(kept, request.pick);
+};
+
+/** What a source says about a host and nobody can act on is no reason to do something else with it. */
+export const refuseProblems = ({ hosts }: Selection): void => {
+  const bad = hosts.filter(({ problem }) => problem !== undefined);
+  const first = bad[0];
+  if (first === undefined) return;
+  const more = bad.length === 1 ? '' : ` (and ${bad.length - 1} more)`;
+  throw usage(`${first.name}: ${first.problem}${more}: leave such hosts out with --exclude`);
 };
 
 /** Names that tell the hosts apart and are no longer than needed. */
@@ -182,10 +196,11 @@ export const selectHosts = (request: SelectionRequest, config: Config, readHostf
     const port = effective(layers, 'port');
     return {
       name: names[i] as string,
-      host: spec.host,
+      host: spec.node?.address ?? spec.host,
       user: effective(layers, 'user'),
       port: port === undefined ? undefined : Number(port),
       cluster: spec.cluster?.name,
+      problem: spec.node?.problem,
       layers,
       timeout: request.timeout ?? spec.cluster?.timeout ?? config.timeout ?? builtIn.timeout,
     };
@@ -198,6 +213,6 @@ export const selectHosts = (request: SelectionRequest, config: Config, readHostf
     filteredOut: found.length - kept.length,
     parallel: request.parallel ?? lowest(limits.map(({ parallel }) => parallel)) ?? config.parallel ?? builtIn.parallel,
     interactive: Object.assign({}, config.interactive, ...clusters.map(({ interactive }) => interactive)),
-    main: hosts.find((host) => host.host === main)?.name ?? hosts[0]?.name,
+    main: hosts.find((_, i) => kept[i]?.host === main)?.name ?? hosts[0]?.name,
   };
 };

@@ -51,7 +51,8 @@ const parseHostPort = (text: string): { host: string; port?: number } | BadSpec 
   return port === undefined ? bad(`'${portText}' is not a port`) : { host, port };
 };
 
-const hostProblem = (host: string): string | undefined => {
+/** What is wrong with a name, apart from any user and port. */
+export const hostProblem = (host: string): string | undefined => {
   if (host === '') return 'the host name is empty';
   if (host.startsWith('-')) return `a host name cannot start with a hyphen: '${host}'`;
   // what a shell would take apart has no place in a name that %h may bring into a ProxyCommand

@@ -55,6 +55,33 @@ const hosts: readonly OptionRow[] = [
     help: 'No hosts that match',
     ready: true,
   },
+  {
+    id: 'pick',
+    argument: 'N',
+    kind: 'count',
+    clusterOnly: true,
+    group: 'Hosts',
+    help: 'So many of the hosts only, chosen at random',
+    ready: true,
+  },
+  {
+    id: 'seed',
+    argument: 'TEXT',
+    clusterOnly: true,
+    group: 'Hosts',
+    help: 'With --pick: the same text, the same hosts',
+    ready: true,
+  },
+  {
+    id: 'inventory',
+    argument: 'FILE',
+    kind: 'path',
+    selector: true,
+    clusterOnly: true,
+    group: 'Hosts',
+    help: 'Ansible inventory: all its hosts, or its groups as @name in -H',
+    ready: true,
+  },
 ];
 
 const running: readonly OptionRow[] = [

@@ -1,9 +1,11 @@
 /** The options of a run on many hosts, from the validated values: what is not given stays undefined or has its default. */
 
 import { Expectation } from '../expectation.ts';
+import type { Pick } from '../hosts/pick.ts';
 import type { Mask } from '../render/mask.ts';
 import type { Checked } from './check.ts';
 import type { Invocation } from './settings.ts';
+import { usageError } from './usage.ts';
 import type { Threshold } from './values.ts';
 
 export type OutputMode = 'stream' | 'group' | 'gather' | 'diff' | 'json' | 'json-result' | 'quiet';
@@ -23,6 +25,8 @@ export interface FileOptions {
 }
 
 export interface RunOptions {
+  /** Some of the hosts only; the seed is there even if nobody gave one. */
+  readonly pick: Pick | undefined;
   /** As flagged; the effective ones are the selection's, which knows the configuration. */
   readonly parallel: number | undefined;
   readonly timeout: number | undefined;
@@ -60,6 +64,15 @@ const outputMode = (values: Checked): OutputMode => {
 };
 
 export const runOptions = (values: Checked, invocation: Invocation): RunOptions => {
+const pickOf = (count: number | undefined, seed: string | undefined): Pick | undefined => {
+  if (count === undefined) {
+    if (seed !== undefined) throw usageError('cluster', '--seed goes with --pick');
+    return undefined;
+  }
+  if (count === 0) throw usageError('cluster', '--pick 0 leaves no host');
+  return { count, seed: seed ?? String(Math.floor(Math.random() * 1_000_000)) };
+};
+
   const text = (id: string): string | undefined => values[id] as string | undefined;
   const number = (id: string): number | undefined => values[id] as number | undefined;
   const flag = (id: string): boolean => values[id] === true;
@@ -68,6 +81,7 @@ export const runOptions = (values: Checked, invocation: Invocation): RunOptions 
   else if (flag('multiplex')) mode = 'multiplex';
   return {
     parallel: number('parallel'),
+    pick: pickOf(number('pick'), text('seed')),
     timeout: number('timeout'),
     handshakes: number('handshakes'),
     failFast: flag('fail-fast'),

@@ -37,6 +37,12 @@ export interface Note {
   readonly text: string;
 }
 
+/** Where an Include looks: relative names are in `~/.ssh` for a user's file, in `/etc/ssh` for the system's. */
+export function includePattern(pattern: string, user: boolean, homes: Homes): string {
+  if (/^[/~]/.test(pattern)) return expandTilde(pattern, homes);
+  return `${user ? `${homes.home.replace(/\/$/, '')}/.ssh` : '/etc/ssh'}/${pattern}`;
+}
+
 /** What conditions look at besides the settings. */
 export interface MatchFacts {
   readonly originalHost: string;
@@ -73,7 +79,8 @@ interface Scope extends FileMode {
   readonly active: boolean;
 }
 
-const maxDepth = 16;
+/** ssh(1) follows no deeper. */
+export const maxIncludeDepth = 16;
 
 export class Evaluation {
   readonly settings: Settings;
@@ -106,7 +113,7 @@ export class Evaluation {
   }
 
   #file(path: string, pass: Pass, scope: Scope): Loaded {
-    if (scope.depth > maxDepth) this.#fail('Too many recursive configuration includes');
+    if (scope.depth > maxIncludeDepth) this.#fail('Too many recursive configuration includes');
     const loaded = this.#reader.load(path);
     if (loaded.file === undefined) return loaded;
     if (scope.checked && !loaded.safe) this.#fail(`Bad owner or permissions on ${path}`);
@@ -165,9 +172,7 @@ export class Evaluation {
         this.#problem(path, entry.line, at(path, entry.line, `bad include path ${pattern}.`));
         return;
       }
-      const base = scope.user ? `${this.#homes.home.replace(/\/$/, '')}/.ssh` : '/etc/ssh';
-      const full = /^[/~]/.test(pattern) ? expandTilde(pattern, this.#homes) : `${base}/${pattern}`;
-      for (const found of this.#reader.glob(full)) {
+      for (const found of this.#reader.glob(includePattern(pattern, scope.user, this.#homes))) {
         const inner: Scope = { ...scope, checked: true, depth: scope.depth + 1, never: scope.never || !scope.active };
         const loaded = this.#file(found, pass, inner);
         if (loaded.file === undefined && !loaded.missing) {

@@ -83,6 +83,15 @@ export interface ResolveEnv {
 
 const flags = 'command-line';
 
+/** The files that are read: that of `-F` alone (none for `none`), else the user's and the system's. */
+export function configPaths(env: ResolveEnv, configFile?: string): { path: string; user: boolean }[] {
+  if (configFile !== undefined) return configFile.toLowerCase() === 'none' ? [] : [{ path: configFile, user: true }];
+  return [
+    { path: env.userConfig ?? `${env.home.replace(/\/$/, '')}/.ssh/config`, user: true },
+    { path: env.systemConfig ?? '/etc/ssh/ssh_config', user: false },
+  ];
+}
+
 class Resolution {
   readonly request: ResolveRequest;
   readonly env: ResolveEnv;
@@ -186,10 +195,7 @@ class Resolution {
       }
       return;
     }
-    const { home, userConfig, systemConfig } = this.env;
-    const user = userConfig ?? `${home.replace(/\/$/, '')}/.ssh/config`;
-    this.evaluation.file(user, { user: true, checked: true }, pass);
-    this.evaluation.file(systemConfig ?? '/etc/ssh/ssh_config', { user: false, checked: false }, pass);
+    for (const { path, user } of configPaths(this.env)) this.evaluation.file(path, { user, checked: user }, pass);
   }
 
   /** The name to dial, as far as the settings go. */
