@@ -91,9 +91,9 @@ export class ExecHandle {
     return this.#stream;
   }
 
-  /** Sends to the command's stdin; a promise means "wait". */
-  write(data: Uint8Array): Promise<void> | undefined {
-    return this.io.write(data);
+  /** Sends to the command's stdin; a promise means "wait". `taken`: the memory of `data` is the caller's again. */
+  write(data: Uint8Array, taken?: () => void): Promise<void> | undefined {
+    return this.io.write(data, 0, taken);
   }
 
   /** Ends the command's stdin. */

@@ -197,12 +197,15 @@ export class ChannelIo {
     this.#checkEnd();
   }
 
-  /** Takes `data` by reference. A promise means "wait before you write more"; it rejects when the channel ends. */
-  write(data: Uint8Array, extendedType = 0): Promise<void> | undefined {
+  /**
+   * Takes `data` by reference, until `taken` is called. A promise means "wait before you write more"; it rejects when
+   * the channel ends.
+   */
+  write(data: Uint8Array, extendedType = 0, taken?: () => void): Promise<void> | undefined {
     if (this.#isClosed) return quietly(Promise.reject(this.#error()));
     let willing: boolean;
     try {
-      willing = this.channel.write(data, extendedType);
+      willing = this.channel.write(data, extendedType, taken);
     } catch (error) {
       return quietly(Promise.reject(error));
     }

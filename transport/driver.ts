@@ -10,7 +10,7 @@ import type { ByteStream } from './byte-stream.ts';
 
 /** Bytes written in one turn before others get theirs. */
 const TURN_BUDGET = 2 * 1024 * 1024;
-/** Output of this size comes in memory worth using again. */
+/** Memory of this size is worth using again. */
 const RECYCLED = 64 * 1024;
 /** How long a closing connection may take to flush its last words (milliseconds). */
 const LAST_WORDS = 2000;
@@ -82,7 +82,7 @@ export class Driver {
           continue;
         }
         written += output.length;
-        const sent = output.length >= RECYCLED ? () => this.session.recycle(output) : undefined;
+        const sent = output.buffer.byteLength >= RECYCLED ? () => this.session.recycle(output) : undefined;
         if (!this.#stream.write(output, sent)) this.#blocked = true;
         this.#drainEvents();
         if (written > TURN_BUDGET) {

@@ -184,16 +184,16 @@ class InteractiveSession {
       return event.request === END_OF_WRITE || others(event);
     };
     if (stdin === undefined) handle.end();
-    else void stdin.start((chunk) => this.#input(chunk)).then(() => handle.end());
+    else void stdin.start((chunk, taken) => this.#input(chunk, taken)).then(() => handle.end());
   }
 
   #output(sink: FdSink, chunk: Uint8Array): void | Promise<void> {
     return this.#gate === undefined ? sink.write(chunk) : this.#gate.then(() => sink.write(chunk));
   }
 
-  #input(chunk: Uint8Array): void | Promise<void> {
+  #input(chunk: Uint8Array, taken: () => void): void | Promise<void> {
     const { handle } = this.#options;
-    if (this.#escapes === undefined) return handle.write(chunk);
+    if (this.#escapes === undefined) return handle.write(chunk, taken);
     const steps = this.#escapes.feed(chunk);
     const only = steps.length === 1 ? steps[0]! : undefined;
     return only?.step === 'send' ? handle.write(only.data) : this.#takeSteps(steps);

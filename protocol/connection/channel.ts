@@ -85,6 +85,12 @@ export interface ChannelPort {
   gone(channel: Channel): void;
 }
 
+interface Chunk {
+  readonly data: Uint8Array;
+  readonly type: number;
+  readonly taken: (() => void) | undefined;
+}
+
 export class Channel {
   readonly id: number;
   readonly channelType: string;
@@ -110,7 +116,7 @@ export class Channel {
   #peerId = -1;
   #peerWindow = 0;
   #peerMaxPacket = 0;
-  readonly #out = new Queue<{ readonly data: Uint8Array; readonly type: number }>();
+  readonly #out = new Queue<Chunk>();
   #outAt = 0;
   #outBytes = 0;
   #wantsWritable = false;
@@ -232,17 +238,18 @@ export class Channel {
   }
 
   /**
-   * Takes `data` by reference (do not change it until it left). False means "enough for now": a 'writable' signal
-   * follows. Throws 'closed' after `eof`, `close` or the peer's CLOSE.
+   * Takes `data` by reference: do not change it until `taken` is called, which says that it stands in packets and never
+   * comes when the channel ends before. False means "enough for now": a 'writable' signal follows. Throws 'closed'
+   * after `eof`, `close` or the peer's CLOSE.
    */
-  write(data: Uint8Array, extendedType = 0): boolean {
+  write(data: Uint8Array, extendedType = 0, taken?: () => void): boolean {
     if (this.#eofWanted || this.#closeWanted || this.#closeReceived || this.#state === 'closed') {
       throw new SshError('closed', 'the channel takes no more data');
     }
     if (data.length > 0) {
-      this.#out.push({ data, type: extendedType });
+      this.#out.push({ data, type: extendedType, taken });
       this.#outBytes += data.length;
-    }
+    } else taken?.();
     if (this.#outBytes < this.#writeMark) return true;
     this.#wantsWritable = true;
     return false;
@@ -323,7 +330,7 @@ export class Channel {
     let left = length;
     while (left > 0) {
     this.#port.used(this);
-      const { data } = this.#out.peek()!;
+      const { data, taken } = this.#out.peek()!;
       const n = Math.min(left, data.length - this.#outAt);
       payload.set(data.subarray(this.#outAt, this.#outAt + n), at);
       at += n;
@@ -332,6 +339,7 @@ export class Channel {
       if (this.#outAt === data.length) {
         this.#out.shift();
         this.#outAt = 0;
+        taken?.();
       }
     }
   }

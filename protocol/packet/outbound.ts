@@ -18,8 +18,8 @@ const small = 8 * 1024;
 /** Four packets of 32 KiB with their headers: what one socket write is worth. */
 const large = 136 * 1024;
 const randomPool = 4096;
-/** Large arenas that came back and wait for use: one on its way, one being filled. */
-const maxSpares = 2;
+/** Large arenas that came back and wait for use: as many as a socket takes before it says no, and one being filled. */
+const maxSpares = 5;
 
 export class Outbound {
   readonly #crypto: CryptoProvider;
@@ -107,7 +107,7 @@ export class Outbound {
     this.#payload = undefined;
     const taken = this.#arena.subarray(this.#from, this.#to);
     this.#from = this.#to;
-    if (taken.length < this.#arenaSize / 4) this.#arenaSize = Math.max(small, this.#arenaSize / 2);
+    if (taken.length < this.#arenaSize / 4) this.#shrink();
     if (this.#arena.length > small) this.#newArena(0);
     return taken;
   }
@@ -159,6 +159,12 @@ export class Outbound {
     }
     this.#payload = this.#arena.subarray(this.#to + 5, this.#to + 5 + length);
     return this.#payload;
+  }
+
+  /** Less is sent: smaller arenas do, and what was kept for large ones goes. */
+  #shrink(): void {
+    this.#arenaSize = Math.max(small, this.#arenaSize / 2);
+    this.#spares.length = 0;
   }
 
   #newArena(size: number): void {

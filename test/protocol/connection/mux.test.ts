@@ -75,6 +75,37 @@ const to = (recipient: number): (readonly [string, Uint8Array])[] => [
   ['failure', ChannelFailure.encode({ recipient })],
 ];
 
+describe('memory that is written', () => {
+  it('is given back when it stands in packets, chunk by chunk, and never before', () => {
+    const side = new Side();
+    const channel = side.open();
+    const back: string[] = [];
+    const write = (name: string, length: number) => channel.write(pattern(length), 0, () => void back.push(name));
+    write('none', 0);
+    expect(back.splice(0)).toEqual(['none']);
+    write('a', 150);
+    write('b', 60);
+    write('c', 900);
+    expect(back).toEqual([]);
+    const sent = side.sent();
+    expect(sent.reduce((sum, payload) => sum + payload.length - 9, 0)).toBe(1000);
+    expect(back.splice(0)).toEqual(['a', 'b']);
+    side.receive(ChannelWindowAdjust.encode({ recipient: channel.id, bytes: 1000 })).sent();
+    expect(back).toEqual(['c']);
+  });
+
+  it('is not given back by a channel that ends before', () => {
+    const side = new Side();
+    const channel = side.open();
+    let back = false;
+    channel.write(pattern(2000), 0, () => void (back = true));
+    side.sent();
+    side.receive(ChannelClose.encode({ recipient: channel.id })).sent();
+    expect(channel.state).toBe('closed');
+    expect(back).toBe(false);
+  });
+});
+
 describe('what is not legal for a channel', () => {
   it.each(to(0))('%s before it is open, after it is closed, and where none is', (_name, payload) => {
     expect(() => new Side().receive(payload)).toThrow(protocol);
