@@ -68,8 +68,8 @@ export class Connection {
     if (this.session.closed && (event.type === 'channel-open' || event.type === 'global-request')) return;
     switch (event.type) {
       case 'channel':
+        (event.channel.owner as ChannelIo | undefined)?.signal(event.signal);
         if (event.signal.what === 'expired') this.onIdle(event.channel);
-        else (event.channel.owner as ChannelIo | undefined)?.signal(event.signal);
         break;
       case 'channel-open':
         this.#opened(event.open);

@@ -104,6 +104,8 @@ export class ChannelIo {
       case 'reply':
         this.#replies.shift()?.resolve(signal.ok);
         break;
+      // Not waited for: a server may answer our CLOSE only when its command ends.
+      case 'expired':
       case 'closed':
         this.#over();
     }

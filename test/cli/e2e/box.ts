@@ -34,6 +34,7 @@ Host *
   UserKnownHostsFile ${server.knownHosts}
   GlobalKnownHostsFile none
   KexAlgorithms curve25519-sha256
+  WarnWeakCrypto no
 `,
     );
     this.env = {
