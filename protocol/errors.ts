@@ -43,6 +43,7 @@ export type ErrorCode =
   | 'agent' // the agent failed or refused
   | 'unexpected' // a command ended well, but its output is not what was asked for
   | 'sftp' // an SFTP status; detail: { status, text }
+  | 'scp' // what the other side's scp could not do; detail: { text }
   // local
   | 'file' // a local file could not be read or written; detail: { path, errno }
   | 'config' // a file of ours is wrong; detail: { file, line }

@@ -129,6 +129,9 @@ export type { Certificate, PrivateKey, PublicKey, PublicMaterial, SecretMaterial
 export { limits } from './limits.ts';
 export { OpenFailure, RequestFailure, RequestSuccess } from './messages/connection.ts';
 export type { DirectionAlgorithms, Negotiated, Role } from './negotiate.ts';
+export { LineInput, type ScpAnswer } from './scp/lines.ts';
+export { encodeRecord, GO_ON, type ScpEntry, type ScpRecord, type ScpTimes } from './scp/records.ts';
+export { ScpSink, type ScpSinkEvent } from './scp/sink.ts';
 export { Session, type SessionEvent, type SessionOptions } from './session.ts';
 export type { SessionCore } from './session-core.ts';
 export { type FileKind, fileKind, fileTypes, type SftpAttrs } from './sftp/attrs.ts';

@@ -65,6 +65,8 @@ export const limits = {
   /** A remote tree that is copied: depth (PATH_MAX allows 2048 at most) and entries, so that an endless one ends. */
   sftpTreeDepth: 256,
   sftpTreeEntries: 10_000_000,
+  /** One line of SCP: a name of 255 bytes and what goes with it, or a message; OpenSSH's sink takes 2048. */
+  scpLine: 16 * 1024,
   /** RSA public exponent: real ones are 65537, 35 or 3; verifying costs in proportion to its length. */
   rsaExponentBytes: 8,
   /** An algorithm or key type name: RFC 4251 section 6 allows 64 characters. */

@@ -1,14 +1,16 @@
 /**
- * `upload` and `download`: files and directories to and from one host or many, over SFTP. With several hosts, files of a
+ * `upload` and `download`: files and directories to and from one host or many, over SFTP (or SCP). With several hosts, files of a
  * host come as `HOST_name` and its directories under `HOST/`, so that no host writes over another's.
  */
 
 import { stat } from 'node:fs/promises';
 import { join, normalize } from 'node:path';
 import {
+  type Connection,
   type HostContext,
   hasWildcard,
   type Lanes,
+  lacksSftp,
   openLanes,
   RateLimit,
   SharedFiles,
@@ -28,6 +30,7 @@ import { countText, rateText, sizeText, timeText } from '../transfer/amounts.ts'
 import { type DownloadJob, downloadAll } from '../transfer/download.ts';
 import { Meter } from '../transfer/meter.ts';
 import { Report } from '../transfer/report.ts';
+import { ScpHost, scpDownloadAll, scpUploadAll } from '../transfer/scp.ts';
 import { findSources, type Source } from '../transfer/sources.ts';
 import { uploadAll } from '../transfer/upload.ts';
 
@@ -37,7 +40,7 @@ const LOOK_MS = 500;
 /** What is to be done on each host, and what a dry run says of it. */
 interface Work {
   readonly each: number | undefined;
-  run(entry: number, lanes: Lanes, report: Report, signal: AbortSignal): Promise<void>;
+  run(entry: number, way: Lanes | ScpHost, report: Report, signal: AbortSignal): Promise<void>;
   plan(entry: number): readonly (readonly [from: string, to: string])[];
   end(): Promise<void>;
 }
@@ -53,7 +56,9 @@ export async function transfer(intent: ClusterIntent, context: RunContext): Prom
       printOut(planText(intent, entries, work));
       return 0;
     }
-    return await runFleetJob(intent, context, entries, (rendering) => transferJob(intent, entries, work, rendering));
+    return await runFleetJob(intent, context, entries, (rendering) =>
+      transferJob(intent, context, entries, work, rendering),
+    );
   } finally {
     await work.end();
   }
@@ -89,7 +94,8 @@ async function uploads(intent: ClusterIntent): Promise<Work> {
   const into = sources.length > 1 || destination.endsWith('/');
   return {
     each: flags.sync ? undefined : sum((source) => source.bytes),
-    run: (_, lanes, report, signal) => uploadAll(job, lanes, report, signal),
+    run: (_, way, report, signal) =>
+      way instanceof ScpHost ? scpUploadAll(job, way, report, signal) : uploadAll(job, way, report, signal),
     plan: () => sources.map(({ path, name }) => [path, into ? join(destination, name) : destination] as const),
     end: () => files.close(),
   };
@@ -122,7 +128,10 @@ async function downloads(intent: ClusterIntent, entries: readonly FleetEntry[]):
   };
   return {
     each: undefined,
-    run: (entry, lanes, report, signal) => downloadAll(job, prefix(entry), lanes, report, signal),
+    run: (entry, way, report, signal) =>
+      way instanceof ScpHost
+        ? scpDownloadAll(job, prefix(entry), way, report, signal)
+        : downloadAll(job, prefix(entry), way, report, signal),
     plan: (entry) => words.map((word) => [word, target(entry, word)] as const),
     end: async () => {},
   };
@@ -142,6 +151,7 @@ function planText(intent: ClusterIntent, entries: readonly FleetEntry[], work: W
 
 function transferJob(
   intent: ClusterIntent,
+  context: RunContext,
   entries: readonly FleetEntry[],
   work: Work,
   rendering: () => Rendering,
@@ -163,8 +173,9 @@ function transferJob(
     async task(entry, host, connect): Promise<TaskOutcome> {
       const report = new Report(host, options);
       try {
-        await onHost(entry, host, connect, run.timeout, (lanes, signal) =>
-          report.attempt(intent.words.at(-1)!, () => work.run(indexOf.get(entry)!, lanes, report, signal)),
+        const note = (text: string): void => context.log.info(`${entry.name}: ${text}`);
+        await onHost(entry, host, connect, run.timeout, note, (way, signal) =>
+          report.attempt(intent.words.at(-1)!, () => work.run(indexOf.get(entry)!, way, report, signal)),
         );
       } finally {
         files += report.files;
@@ -180,13 +191,29 @@ function transferJob(
   };
 }
 
-/** Connects, opens SFTP, and gives up on a server that owes an answer for too long. */
+/** SFTP, or SCP where the server has nothing better. */
+async function openWay(
+  connection: Connection,
+  signal: AbortSignal,
+  note: (text: string) => void,
+): Promise<Lanes | ScpHost> {
+  try {
+    return await openLanes(connection, { signal });
+  } catch (error) {
+    if (!lacksSftp(error)) throw error;
+    note('the server offers no SFTP: using SCP');
+    return new ScpHost(connection);
+  }
+}
+
+/** Connects, finds the way for files, and gives up on a server that owes an answer for too long. */
 async function onHost(
   { selected }: FleetEntry,
   host: HostContext,
   connect: Connect,
   flagged: number | undefined,
-  work: (lanes: Lanes, signal: AbortSignal) => Promise<void>,
+  note: (text: string) => void,
+  work: (way: Lanes | ScpHost, signal: AbortSignal) => Promise<void>,
 ): Promise<void> {
   const { connection } = await connect();
   const silent = new AbortController();
@@ -194,18 +221,18 @@ async function onHost(
   let timer: NodeJS.Timeout | undefined;
   try {
     host.phase('command');
-    const lanes = await openLanes(connection, { signal: host.signal });
+    const way = await openWay(connection, host.signal, note);
     const limit = flagged === undefined ? selected.timeout * 1000 : 0;
     if (limit > 0) {
       timer = setInterval(() => {
-        const since = lanes.quietSince;
+        const since = way.quietSince;
         if (since === undefined || performance.now() - since < limit) return;
         silent.abort(
           new SshError('timeout', 'the server gave no answer', { detail: { what: 'command', after: limit } }),
         );
       }, LOOK_MS);
     }
-    await work(lanes, signal);
+    await work(way, signal);
   } catch (error) {
     throw silent.signal.aborted ? silent.signal.reason : error;
   } finally {

@@ -51,7 +51,7 @@ export async function downloadAll(
     if (found.kind === 'directory') {
       if (!recursive) throw new SshError('file', `${path} is a directory (-r copies it)`, { detail: { path } });
       const name = job.options.sync || !job.intoDirectory ? '' : await nameOf(sftp, path, signal);
-      const to = claim(join(destination, prefix ?? '', name));
+      const to = claim(taken, join(destination, prefix ?? '', name));
       const tree = { ...common, onAction: report.onAction, onFailure: report.onFailure };
       report.done(describeTree(path, to, await downloadTree(sftp, path, to, tree), options.sync !== undefined));
       return;
@@ -59,19 +59,21 @@ export async function downloadAll(
     if (options.sync) throw new SshError('file', `${path} is no directory`, { detail: { path } });
     const name = safeName(baseName(path));
     const plain = prefix === undefined ? name : `${prefix}_${name}`;
-    const to = claim(job.intoDirectory ? join(destination, plain) : destination);
+    const to = claim(taken, job.intoDirectory ? join(destination, plain) : destination);
     if (job.intoDirectory) await makeDirectory(destination);
     // A name that the server chose is not written through a link of that name.
     const { size } = await download(sftp, path, to, { ...common, stat: found, followTarget: !isMatch });
     report.done({ from: path, to, bytes: size });
   }
+}
 
-  function claim(path: string): string {
-    if (taken.has(path))
-      throw new SshError('file', `${path} is already there from another source`, { detail: { path } });
-    taken.add(path);
-    return path;
+/** No two sources become one local file. */
+export function claim(taken: Set<string>, path: string): string {
+  if (taken.has(path)) {
+    throw new SshError('file', `${path} is already there from another source`, { detail: { path } });
   }
+  taken.add(path);
+  return path;
 }
 
 /** The last component; of `.`, `..` and the like what they are called. '' at the root. */

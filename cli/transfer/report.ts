@@ -157,4 +157,4 @@ export function describeFailure(path: string, error: SshError): string {
 
 /** What concerns files and paths; everything else ends the host. */
 const isAboutFiles = (error: unknown): error is SshError =>
-  error instanceof SshError && ['sftp', 'file', 'usage', 'unsupported'].includes(error.code);
+  error instanceof SshError && ['sftp', 'scp', 'file', 'usage', 'unsupported'].includes(error.code);

@@ -1,35 +1,15 @@
-/**
- * One remote file to one local file: stat, open, fetch, permissions and times, then the rename that makes it visible.
- * Which local path it is to be is the caller's decision; links there are followed only when the caller says so.
- */
+/** One remote file to one local file: stat, open, fetch, and what `local-target.ts` does with it. */
 
-import { constants, type Stats } from 'node:fs';
-import { type FileHandle, open, rename, rm } from 'node:fs/promises';
-import { SPAN_BYTES } from './blocks.ts';
 import { Fetch } from './fetch.ts';
-import { local, lookLocal, resolveLocal } from './local-file.ts';
+import { finishTarget, giveUp, openTarget, type Target, type TargetOptions } from './local-target.ts';
 import type { RemoteFile } from './remote-file.ts';
-import { toLocal } from './safe-names.ts';
 import type { Sftp } from './sftp.ts';
 import type { FileStat } from './stat.ts';
-import { checkOptions, notAFile, ofTarget, partOf, type TransferOptions, type TransferResult } from './transfer.ts';
+import { checkOptions, notAFile, ofTarget, type TransferResult } from './transfer.ts';
 
-export interface DownloadOptions extends TransferOptions {
+export interface DownloadOptions extends TargetOptions {
   /** What is known of the remote file already, from a listing. */
   readonly stat?: FileStat | undefined;
-  /** A local link in the target's place is replaced (false) or written through (true, the default). */
-  readonly followTarget?: boolean | undefined;
-}
-
-interface Target {
-  /** Where it ends up. */
-  readonly path: string;
-  /** Where it is written; the same as `path` when not atomic. */
-  readonly part: string;
-  readonly file: FileHandle;
-  readonly start: number;
-  /** What stood there before. */
-  readonly before: Stats | undefined;
 }
 
 export async function download(
@@ -80,90 +60,10 @@ async function fill(
   );
   try {
     const size = await fetch.run();
-    const attributesKept = await finish(target, stat, size, options);
+    const attributesKept = await finishTarget(target, stat, size, options);
     return { moved: done - target.start, size, attributesKept };
   } catch (error) {
     await giveUp(target, fetch.contiguous, options);
     throw ofTarget(error, target.part, target.path);
   }
-}
-
-async function openTarget(localPath: string, stat: FileStat, options: DownloadOptions): Promise<Target> {
-  let path = localPath;
-  let before = await lookLocal(path);
-  if (before?.isSymbolicLink() && options.followTarget !== false) {
-    path = await resolveLocal(path);
-    before = await lookLocal(path);
-  }
-  const mode = (stat.mode ?? 0o666) & 0o777;
-  const special = before !== undefined && !before.isFile() && !before.isSymbolicLink();
-  if (options.atomic === false || special) return direct(path, mode, before);
-  const part = partOf(path, options.resume === true, stat.size, stat.mtime);
-  try {
-    return await openPart(path, part, mode, before, options.resume === true);
-  } catch (error) {
-    // A directory that takes no new name may still hold a file that takes new content.
-    if (before?.isFile() && refused(error)) return direct(path, mode, before);
-    throw ofTarget(error, part, path);
-  }
-}
-
-async function openPart(
-  path: string,
-  part: string,
-  mode: number,
-  before: Stats | undefined,
-  resume: boolean,
-): Promise<Target> {
-  const flags = constants.O_WRONLY | constants.O_CREAT | (constants.O_NOFOLLOW ?? 0);
-  // Ours to write whatever the source's bits are; those come at the end.
-  const file = await local(part, open(toLocal(part), resume ? flags : flags | constants.O_EXCL, mode | 0o600));
-  const size = resume ? (await local(part, file.stat())).size : 0;
-  return { path, part, file, before, start: Math.max(0, size - SPAN_BYTES) };
-}
-
-async function direct(path: string, mode: number, before: Stats | undefined): Promise<Target> {
-  // No O_NOFOLLOW on Windows, and no links to fear from a server there.
-  const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC | (constants.O_NOFOLLOW ?? 0);
-  const file = await local(path, open(toLocal(path), flags, mode));
-  return { path, part: path, file, before, start: 0 };
-}
-
-const refused = (error: unknown): boolean =>
-  ['EACCES', 'EPERM', 'EROFS'].includes(String((error as { detail?: { errno?: string } }).detail?.errno));
-
-/** Attributes, then the name. Gives whether the attributes could be had. */
-async function finish(target: Target, stat: FileStat, size: number, options: DownloadOptions): Promise<boolean> {
-  const { path, part, file, before } = target;
-  let kept = true;
-  // A part of before may be longer; a new one ends where the last byte went.
-  if (part !== path && options.resume) await local(part, file.truncate(size));
-  const regular = !before || before.isFile() || part !== path;
-  const mode = options.preserve ? stat.mode : part !== path && before?.isFile() ? before.mode : undefined;
-  const ownerBits = stat.mode === undefined || (stat.mode & 0o600) === 0o600 ? undefined : stat.mode;
-  if (regular) {
-    const want = mode ?? (before ? undefined : ownerBits);
-    // Set-id bits of somebody else's choosing have no place here.
-    if (want !== undefined) kept = await worked(file.chmod(want & (options.preserve ? 0o777 : 0o7777)));
-    if (options.preserve && stat.mtime !== undefined) {
-      kept = (await worked(file.utimes(stat.atime ?? stat.mtime, stat.mtime))) && kept;
-    }
-  }
-  await local(part, file.close());
-  if (part !== path) await local(path, rename(toLocal(part), toLocal(path)));
-  return kept || !options.preserve;
-}
-
-const worked = (work: Promise<void>): Promise<boolean> =>
-  work.then(
-    () => true,
-    () => false,
-  );
-
-async function giveUp(target: Target, contiguous: number, options: DownloadOptions): Promise<void> {
-  const { path, part, file } = target;
-  // What is kept for the next try ends where the holes begin.
-  if (options.resume && part !== path) await worked(file.truncate(contiguous));
-  await worked(file.close());
-  if (!options.resume && part !== path) await worked(rm(toLocal(part), { force: true }));
 }

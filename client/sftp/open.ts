@@ -41,9 +41,10 @@ export async function openSftp(
     try {
       return await Sftp.start(channelTransport(handle), options);
     } catch (error) {
+      const isAlone = handle.io.failure === undefined;
       handle.io.discard();
       handle.close();
-      throw chatter(error);
+      throw isAlone ? absent(chatter(error)) : error;
     }
   } finally {
     signal?.removeEventListener('abort', abort);
@@ -110,6 +111,24 @@ async function farewell(failure: SshError | undefined, exit: ExecHandle['exit'])
     clearTimeout(timer);
   }
 }
+
+/** A program that is not there ends before it says anything. */
+function absent(error: unknown): unknown {
+  if (!(error instanceof SshError) || error.code !== 'lost') return error;
+  return new SshError('unsupported', `the server has no SFTP: ${error.message}`, {
+    by: 'peer',
+    cause: error,
+    detail: NO_SFTP,
+  });
+}
+
+/** Whether an error of `openSftp` says that the server lives, but has no SFTP. */
+export const lacksSftp = (error: unknown): boolean =>
+  error instanceof SshError &&
+  ((error.code === 'channel-request' && error.detail.request === 'subsystem') ||
+    (error.code === 'unsupported' && error.detail.subsystem === NO_SFTP.subsystem));
+
+const NO_SFTP = { subsystem: 'sftp' } as const;
 
 /** A start-up file that prints something puts it in front of SFTP's first packet. */
 function chatter(error: unknown): unknown {

@@ -69,6 +69,10 @@ export class SharedFile {
     return Math.ceil(this.size / BLOCK_BYTES);
   }
 
+  blockLength(index: number): number {
+    return Math.min(BLOCK_BYTES, this.size - index * BLOCK_BYTES);
+  }
+
   /** How often the file was read: one a block when all receivers keep together. */
   get reads(): number {
     return this.#reads;
@@ -99,7 +103,7 @@ export class SharedFile {
   #load(index: number): Entry {
     const memory = takeBlock();
     const at = index * BLOCK_BYTES;
-    const length = Math.min(BLOCK_BYTES, this.size - at);
+    const length = this.blockLength(index);
     this.#reads++;
     const loaded = new Promise<Uint8Array>((resolve, reject) => {
       readAll(this.#file.fd, memory.subarray(0, length), at, (error, got) => {

@@ -5,11 +5,12 @@
  */
 
 import type { Stats } from 'node:fs';
-import { chmod, mkdir, opendir, rm, stat, utimes } from 'node:fs/promises';
+import { opendir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { SshError } from '../../protocol/index.ts';
 import type { DirectoryEntry } from './directory.ts';
 import { download } from './download.ts';
+import { finishLocal, makeLocal } from './local-directory.ts';
 import { local, lookLocal } from './local-file.ts';
 import { fromLocal, joinRemote, safeName, toLocal } from './safe-names.ts';
 import { sameContent } from './same-content.ts';
@@ -67,7 +68,9 @@ class TreeDownload {
     if (!sync?.dryRun) {
       // The deepest first: making entries changes times, and a directory may forbid it.
       for (const directory of this.#made.reverse()) {
-        await tally.attempt(directory.to, () => finishLocal(directory, this.#options));
+        await tally.attempt(directory.to, () =>
+          finishLocal(directory, this.#options.preserve === true || sync !== undefined),
+        );
       }
     }
     return tally.result();
@@ -140,21 +143,4 @@ class TreeDownload {
       this.#tally.gone(path);
     }
   }
-}
-
-/** The target itself may be a link: the user said so. Below it nothing is followed. */
-async function makeLocal({ to, mode }: Pending, isRoot: boolean): Promise<void> {
-  const there = isRoot ? await stat(toLocal(to)).catch(() => undefined) : await lookLocal(to);
-  if (there?.isDirectory()) return;
-  if (there)
-    throw new SshError('file', `${to} is in the way: no directory`, { detail: { path: to, errno: 'ENOTDIR' } });
-  await local(to, mkdir(toLocal(to), { recursive: isRoot, mode: ((mode ?? 0o777) & 0o777) | 0o700 }));
-}
-
-async function finishLocal({ to, mode, times }: Pending, options: TreeOptions): Promise<void> {
-  const preserve = options.preserve || options.sync;
-  if (mode !== undefined && (preserve || (mode & 0o700) !== 0o700)) {
-    await local(to, chmod(toLocal(to), mode & 0o777));
-  }
-  if (preserve && times) await local(to, utimes(toLocal(to), times.atime, times.mtime));
 }

@@ -1,0 +1,116 @@
+/**
+ * Where a file that arrives is written: a part beside the target, which takes the target's name when it is complete, or
+ * the target itself when that cannot be. Links in the target's place are followed only when the caller says so.
+ */
+
+import { constants, type Stats } from 'node:fs';
+import { type FileHandle, open, rename, rm } from 'node:fs/promises';
+import { SPAN_BYTES } from './blocks.ts';
+import { local, lookLocal, resolveLocal } from './local-file.ts';
+import { toLocal } from './safe-names.ts';
+import type { FileStat } from './stat.ts';
+import { ofTarget, partOf, type TransferOptions } from './transfer.ts';
+
+/** What is known of the source. */
+export type SourceStat = Pick<FileStat, 'size' | 'mode' | 'atime' | 'mtime'>;
+
+export interface TargetOptions extends TransferOptions {
+  /** A local link in the target's place is replaced (false) or written through (true, the default). */
+  readonly followTarget?: boolean | undefined;
+}
+
+export interface Target {
+  /** Where it ends up. */
+  readonly path: string;
+  /** Where it is written; the same as `path` when not atomic. */
+  readonly part: string;
+  readonly file: FileHandle;
+  readonly start: number;
+  /** What stood there before. */
+  readonly before: Stats | undefined;
+}
+
+export async function openTarget(localPath: string, stat: SourceStat, options: TargetOptions): Promise<Target> {
+  let path = localPath;
+  let before = await lookLocal(path);
+  if (before?.isSymbolicLink() && options.followTarget !== false) {
+    path = await resolveLocal(path);
+    before = await lookLocal(path);
+  }
+  const mode = (stat.mode ?? 0o666) & 0o777;
+  const special = before !== undefined && !before.isFile() && !before.isSymbolicLink();
+  if (options.atomic === false || special) return direct(path, mode, before);
+  const part = partOf(path, options.resume === true, stat.size, stat.mtime);
+  try {
+    return await openPart(path, part, mode, before, options.resume === true);
+  } catch (error) {
+    // A directory that takes no new name may still hold a file that takes new content.
+    if (before?.isFile() && refused(error)) return direct(path, mode, before);
+    throw ofTarget(error, part, path);
+  }
+}
+
+async function openPart(
+  path: string,
+  part: string,
+  mode: number,
+  before: Stats | undefined,
+  resume: boolean,
+): Promise<Target> {
+  const flags = constants.O_WRONLY | constants.O_CREAT | (constants.O_NOFOLLOW ?? 0);
+  // Ours to write whatever the source's bits are; those come at the end.
+  const file = await local(part, open(toLocal(part), resume ? flags : flags | constants.O_EXCL, mode | 0o600));
+  const size = resume ? (await local(part, file.stat())).size : 0;
+  return { path, part, file, before, start: Math.max(0, size - SPAN_BYTES) };
+}
+
+async function direct(path: string, mode: number, before: Stats | undefined): Promise<Target> {
+  // No O_NOFOLLOW on Windows, and no links to fear from a server there.
+  const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC | (constants.O_NOFOLLOW ?? 0);
+  const file = await local(path, open(toLocal(path), flags, mode));
+  return { path, part: path, file, before, start: 0 };
+}
+
+const refused = (error: unknown): boolean =>
+  ['EACCES', 'EPERM', 'EROFS'].includes(String((error as { detail?: { errno?: string } }).detail?.errno));
+
+/** Attributes, then the name. Gives whether the attributes could be had. */
+export async function finishTarget(
+  target: Target,
+  stat: SourceStat,
+  size: number,
+  options: TargetOptions,
+): Promise<boolean> {
+  const { path, part, file, before } = target;
+  let kept = true;
+  // A part of before may be longer; a new one ends where the last byte went.
+  if (part !== path && options.resume) await local(part, file.truncate(size));
+  const regular = !before || before.isFile() || part !== path;
+  const mode = options.preserve ? stat.mode : part !== path && before?.isFile() ? before.mode : undefined;
+  const ownerBits = stat.mode === undefined || (stat.mode & 0o600) === 0o600 ? undefined : stat.mode;
+  if (regular) {
+    const want = mode ?? (before ? undefined : ownerBits);
+    // Set-id bits of somebody else's choosing have no place here.
+    if (want !== undefined) kept = await worked(file.chmod(want & (options.preserve ? 0o777 : 0o7777)));
+    if (options.preserve && stat.mtime !== undefined) {
+      kept = (await worked(file.utimes(stat.atime ?? stat.mtime, stat.mtime))) && kept;
+    }
+  }
+  await local(part, file.close());
+  if (part !== path) await local(path, rename(toLocal(part), toLocal(path)));
+  return kept || !options.preserve;
+}
+
+const worked = (work: Promise<void>): Promise<boolean> =>
+  work.then(
+    () => true,
+    () => false,
+  );
+
+export async function giveUp(target: Target, contiguous: number, options: TargetOptions): Promise<void> {
+  const { path, part, file } = target;
+  // What is kept for the next try ends where the holes begin.
+  if (options.resume && part !== path) await worked(file.truncate(contiguous));
+  await worked(file.close());
+  if (!options.resume && part !== path) await worked(rm(toLocal(part), { force: true }));
+}
