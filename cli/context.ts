@@ -32,12 +32,18 @@ export interface Io {
   readonly log: Log;
 }
 
+/** Who asks the person in front of us, and whom it tells before it takes the terminal. */
+export interface AskingPrompter extends Prompter {
+  /** The function returned ends the question. */
+  onAsk?: (() => () => void) | undefined;
+}
+
 export interface RunContext extends Io {
   readonly crypto: CryptoProvider;
   readonly resolve: ResolveEnv;
   /** What became of the questions for ssh_config files. */
   readonly configFiles: Readonly<Record<'parsed' | 'hits' | 'revalidated', number>>;
-  readonly prompter: Prompter;
+  readonly prompter: AskingPrompter;
   readonly keys: KeyStore;
   readonly invocation: Invocation;
   /** -y: where messages go. */
@@ -48,7 +54,7 @@ export interface RunContext extends Io {
 
 const PASSWORD_VARIABLE = 'BSSH_PASSWORD';
 
-export function runContext(io: Io, invocation: Invocation, prompter: Prompter): RunContext {
+export function runContext(io: Io, invocation: Invocation, prompter: AskingPrompter): RunContext {
   if (invocation.logFile !== undefined) {
     try {
       io.log.redirect(openLogFile(invocation.logFile).write);

@@ -24,6 +24,8 @@ import type { RunOptions } from './options/run.ts';
 import { planMany } from './plan.ts';
 import { createRenderer, type OutputMode, type Progress, type Rendering } from './render/index.ts';
 import { Interrupts } from './signals.ts';
+import { wantsColor } from './terminal.ts';
+import type { Tui } from './tui/index.ts';
 
 export interface FleetEntry {
   readonly name: string;
@@ -65,6 +67,7 @@ export interface FleetJob {
 }
 
 const modeOf = ({ output, outputDir }: RunOptions): OutputMode | undefined => {
+  if (output === 'tui') return 'none';
   if (output === 'quiet') return outputDir === undefined ? 'stream' : 'none';
   return outputDir !== undefined && output === 'stream' ? undefined : output;
 };
@@ -79,6 +82,7 @@ export async function runFleetJob(
   const { run, selection } = intent;
   const closed = new AbortController();
   const job = begin(() => rendering);
+  const tui = run.output === 'tui' ? await openTui(entries, context, run, job) : undefined;
   const rendering = createRenderer({
     hosts: entries.map(({ name, plan }) => ({ name, host: plan.hostName, user: plan.user, port: plan.port })),
     mode: modeOf(run),
@@ -96,6 +100,7 @@ export async function runFleetJob(
     now: Date.now,
     onClosed: () => closed.abort(),
     progress: job.progress,
+    view: tui,
   });
   const direct =
     intent.invocation.logFile === undefined ? context.log.redirect((text) => rendering.message(text)) : undefined;
@@ -109,10 +114,15 @@ export async function runFleetJob(
       ),
   });
   const pool = jumpPool(context, 'many');
+  const isTerminal = isatty(2);
+  const onBanner = (message: Uint8Array): void => {
+    if (tui === undefined) showBanner(message, context.log, isTerminal);
+    else context.log.info(Buffer.from(message).toString());
+  };
   try {
     const outcome = await runOnHosts(
       entries,
-      (entry, host) => job.task(entry, host, () => connection(entry, host, context, pool)),
+      (entry, host) => job.task(entry, host, () => connection(entry, host, context, pool, onBanner)),
       (event) => rendering.event(event),
       {
         parallel: selection!.parallel,
@@ -124,7 +134,8 @@ export async function runFleetJob(
         }),
         retries: run.retries,
         stop: interrupts.stop,
-        signal: AbortSignal.any([interrupts.abort, closed.signal]),
+        signal: AbortSignal.any([interrupts.abort, closed.signal, ...(tui ? [tui.signal] : [])]),
+        steered: (steering) => tui?.steer(steering, interrupts.abort),
       },
     );
     job.conclude?.(rendering);
@@ -140,23 +151,48 @@ export async function runFleetJob(
       brokenPipe: closed.signal.aborted,
     });
   } finally {
+    await tui?.close();
+    if (direct !== undefined) context.log.redirect(direct);
     interrupts.dispose();
     await pool.close();
   }
 }
 
-function connection(entry: FleetEntry, host: HostContext, context: RunContext, pool: JumpPool): Promise<Opened> {
-  const isTerminal = isatty(2);
+/** The whole screen for the run; loaded only when asked for. */
+async function openTui(
+  entries: readonly FleetEntry[],
+  context: RunContext,
+  run: RunOptions,
+  job: FleetJob,
+): Promise<Tui> {
+  const { requireTerminal, Tui } = await import('./tui/index.ts');
+  requireTerminal();
+  const tui = new Tui({
+    names: entries.map(({ name }) => name),
+    title: job.label,
+    color: wantsColor(run.color, true, context.env),
+    clock: systemClock,
+    progress: job.progress && ((host) => job.progress!.host(host)),
+  });
+  context.prompter.onAsk = () => tui.lend();
+  return tui;
+}
+
+function connection(
+  entry: FleetEntry,
+  host: HostContext,
+  context: RunContext,
+  pool: JumpPool,
+  onBanner: (message: Uint8Array) => void,
+): Promise<Opened> {
   return openHost(
     entry.plan,
     openContext(context, {
       signal: host.signal,
-    await tui?.close();
-    if (direct !== undefined) context.log.redirect(direct);
       jump: pool.jump,
       handshake: () => host.handshake(),
       onPhase: (phase) => host.phase(phase),
-      onBanner: (message) => showBanner(message, context.log, isTerminal),
+      onBanner,
       warn: (text) => context.log.info(`${entry.name}: ${text}`),
       log: logTo(context.log, `${entry.name}: `),
     }),

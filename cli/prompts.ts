@@ -9,7 +9,8 @@
 import { spawn } from 'node:child_process';
 import { constants, openSync, writeSync } from 'node:fs';
 import { ReadStream } from 'node:tty';
-import type { Prompter, PromptRequest } from '../client/index.ts';
+import type { PromptRequest } from '../client/index.ts';
+import type { AskingPrompter } from './context.ts';
 import { LineInput } from './session/line-input.ts';
 import { neutralise } from './terminal.ts';
 
@@ -17,8 +18,6 @@ export interface PromptOptions {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Told of hidden answers, so that they never show up in a message. */
   readonly onSecret?: (secret: string) => void;
-  /** A question takes the terminal (and leaves it again when the function returned is called). */
-  readonly onAsk?: () => () => void;
   /** Messages; default standard error. */
   readonly write?: (text: string) => void;
 }
@@ -52,20 +51,30 @@ export function askpassUse(env: Readonly<Record<string, string | undefined>>): A
   }
 }
 
-export class TerminalPrompter implements Prompter {
+export class TerminalPrompter implements AskingPrompter {
+  onAsk: AskingPrompter['onAsk'];
   readonly #options: PromptOptions;
   readonly #asked = new Map<string, Question>();
   #last: Promise<unknown> = Promise.resolve();
+  readonly #untold: string[] = [];
 
   constructor(options: PromptOptions) {
     this.#options = options;
   }
 
   tell(text: string): void {
-    const say = (): void => (this.#options.write ?? writeStderr)(`${neutralise(text).replace(/\n+$/, '')}\n`);
+    const say = (): void => {
+      // With a screen of somebody's in the way it is seen only together with the question.
+      if (this.onAsk !== undefined) this.#untold.push(text);
+      else this.#say(text);
+    };
     // In turn with the questions: what belongs to the next one must not show up under another.
     if (this.#asked.size === 0) say();
     else this.#last = this.#last.then(say);
+  }
+
+  #say(text: string): void {
+    (this.#options.write ?? writeStderr)(`${neutralise(text).replace(/\n+$/, '')}\n`);
   }
 
   async ask(request: PromptRequest, signal?: AbortSignal): Promise<string | undefined> {
@@ -102,7 +111,8 @@ export class TerminalPrompter implements Prompter {
   }
 
   async #put(request: PromptRequest, signal: AbortSignal): Promise<string | undefined> {
-    const leave = this.#options.onAsk?.();
+    const leave = this.onAsk?.();
+    for (const text of this.#untold.splice(0)) this.#say(text);
     try {
       const answer = await this.#reach(request, signal);
       if (answer !== undefined && !request.echo) this.#options.onSecret?.(answer);

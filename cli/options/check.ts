@@ -35,6 +35,11 @@ const conflicts: readonly (readonly [string, string])[] = [
   ['quiet', 'gather'],
   ['quiet', 'diff'],
   ['quiet', 'json'],
+  ['tui', 'group'],
+  ['tui', 'gather'],
+  ['tui', 'diff'],
+  ['tui', 'json'],
+  ['tui', 'quiet'],
   ['single-node', 'multiplex'],
 ];
 

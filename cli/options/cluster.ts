@@ -233,6 +233,13 @@ const output: readonly OptionRow[] = [
     ready: true,
   },
   {
+    id: 'tui',
+    clusterOnly: true,
+    group: 'Output',
+    help: 'The run on the whole screen: hosts, their output, pause and skip',
+    ready: true,
+  },
+  {
     id: 'quiet',
     clusterOnly: true,
     group: 'Output',

@@ -8,7 +8,7 @@ import type { Invocation } from './settings.ts';
 import { usageError } from './usage.ts';
 import type { Threshold } from './values.ts';
 
-export type OutputMode = 'stream' | 'group' | 'gather' | 'diff' | 'json' | 'json-result' | 'quiet';
+export type OutputMode = 'stream' | 'group' | 'gather' | 'diff' | 'json' | 'json-result' | 'tui' | 'quiet';
 export type ExitRule = 'worst' | 'main' | 'first' | 'max' | 'any' | 'all';
 
 /** Of `upload` and `download`. */
@@ -59,11 +59,11 @@ const outputMode = (values: Checked): OutputMode => {
   if (values.json !== undefined) return values.json === 'result' ? 'json-result' : 'json';
   if (values.group) return 'group';
   if (values.gather) return 'gather';
+  if (values.tui) return 'tui';
   if (values.diff) return 'diff';
   return values.quiet ? 'quiet' : 'stream';
 };
 
-export const runOptions = (values: Checked, invocation: Invocation): RunOptions => {
 const pickOf = (count: number | undefined, seed: string | undefined): Pick | undefined => {
   if (count === undefined) {
     if (seed !== undefined) throw usageError('cluster', '--seed goes with --pick');
@@ -73,6 +73,7 @@ const pickOf = (count: number | undefined, seed: string | undefined): Pick | und
   return { count, seed: seed ?? String(Math.floor(Math.random() * 1_000_000)) };
 };
 
+export const runOptions = (values: Checked, invocation: Invocation): RunOptions => {
   const text = (id: string): string | undefined => values[id] as string | undefined;
   const number = (id: string): number | undefined => values[id] as number | undefined;
   const flag = (id: string): boolean => values[id] === true;

@@ -61,6 +61,8 @@ export interface RenderOptions {
   readonly onClosed?: (() => void) | undefined;
   /** Memory for waiting output. */
   readonly spillBudget?: number | undefined;
+  /** Shows everything in place of a mode and the status line: the whole screen. */
+  readonly view?: (Renderer & { message(text: string): void }) | undefined;
   /** For the status line. */
   readonly progress?: Progress | undefined;
 }
@@ -79,7 +81,7 @@ export function createRenderer(options: RenderOptions): Rendering {
   const mode = options.mode ?? (options.outputDir === undefined ? 'stream' : 'none');
   const isJson = mode === 'json' || mode === 'json-result';
   const store = new SpillStore(options.spillBudget);
-  const watched = stdout.isTTY === true && stderr.isTTY === true && !options.quiet && !isJson;
+  const watched = stdout.isTTY === true && stderr.isTTY === true && !options.quiet && !isJson && !options.view;
   const collects = mode === 'gather' || mode === 'diff';
   const masks = options.masks ?? [];
   const answers = collects || options.expectSame ? new Answers({ hosts, store, masks, keep: collects }) : undefined;
@@ -105,7 +107,8 @@ export function createRenderer(options: RenderOptions): Rendering {
     parts.push(new FilesRenderer({ dir: options.outputDir, hosts, command: options.command, now }));
   }
   if (answers) parts.push(answers);
-  const view = modeRenderer(mode, { hosts, store, out, err, looks, prefix: options.prefix ?? true, now }, answers);
+  const view =
+    options.view ?? modeRenderer(mode, { hosts, store, out, err, looks, prefix: options.prefix ?? true, now }, answers);
   if (view) parts.push(view);
   if (status) parts.push(status);
   if (!options.quiet && !isJson) parts.push(new SummaryRenderer({ hosts, err, color: looks.stderr.color, isUnwanted }));
@@ -128,7 +131,7 @@ export function createRenderer(options: RenderOptions): Rendering {
         store.close();
       }
     },
-    message: (text) => err.writeText(neutralise(text)),
+    message: (text) => (options.view ? options.view.message(text) : err.writeText(neutralise(text))),
     note(host, fields) {
       if (view instanceof JsonEvents) view.note(host, fields);
     },

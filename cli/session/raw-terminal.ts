@@ -142,6 +142,8 @@ export class RawTerminal {
   #active = false;
   /** The window has another size. */
   onResize: (size: WindowSize) => void = () => {};
+  /** Raw mode is about to end: at `leave`, before a stop, before a deadly signal. */
+  onLeave: () => void = () => {};
 
   constructor(stream: ReadStream, fd = 0) {
     this.#stream = stream;
@@ -166,6 +168,7 @@ export class RawTerminal {
   leave(): void {
     if (!this.#active) return;
     this.#active = false;
+    this.onLeave();
     this.#restore();
     process.off('exit', this.#restore);
     process.off('SIGTSTP', this.suspend);

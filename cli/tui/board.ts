@@ -1,0 +1,127 @@
+/** Every host of the run as the full-screen view knows it: where it stands, since when, and what it said last. */
+
+import { type HostClass, type HostEvent, type HostResult, isFailure, type Phase } from '../../client/index.ts';
+import { classLabel } from '../render/index.ts';
+import { neutraliseLine, type Style } from '../terminal.ts';
+import { HostLog } from './log.ts';
+
+export type Stage = 'waiting' | 'connecting' | 'retrying' | 'running' | 'ended';
+
+export class HostRow {
+  readonly index: number;
+  /** Harmless, as everything else in here. */
+  readonly name: string;
+  readonly log = new HostLog();
+  stage: Stage = 'waiting';
+  phase: Phase | undefined;
+  result: HostResult | undefined;
+  /** When it was started first, by the run's clock. */
+  startedAt: number | undefined;
+
+  constructor(index: number, name: string) {
+    this.index = index;
+    this.name = neutraliseLine(name);
+  }
+
+  /** How it is called wherever it is shown, filtered by and counted. */
+  get label(): string {
+    return this.result === undefined ? this.stage : neutraliseLine(classLabel(this.result));
+  }
+
+  get failed(): boolean {
+    return this.result !== undefined && isFailure(this.result);
+  }
+
+  get mark(): string {
+    if (this.result !== undefined) return this.result.class === 'ok' ? '✓' : this.failed ? '✗' : '-';
+    return { waiting: '·', connecting: '○', retrying: '↻', running: '●', ended: '' }[this.stage];
+  }
+
+  get style(): Style | undefined {
+    if (this.result !== undefined) return this.result.class === 'ok' ? 'green' : this.failed ? 'red' : 'yellow';
+    return this.stage === 'running' ? 'cyan' : this.stage === 'waiting' ? 'dim' : 'yellow';
+  }
+
+  /** Milliseconds at work; undefined before. */
+  age(now: number): number | undefined {
+    if (this.result !== undefined) return this.result.attempts === 0 ? undefined : this.result.ms;
+    return this.startedAt === undefined ? undefined : now - this.startedAt;
+  }
+}
+
+/** Hosts that ended in the same way with the same output. */
+export interface AnswerGroup {
+  readonly label: string;
+  readonly rows: readonly HostRow[];
+}
+
+/** A command that came to its own end. */
+const ANSWERS: ReadonlySet<HostClass> = new Set(['ok', 'exit', 'signal']);
+
+/** Failures first: they are what one looks for. */
+const STAGE_RANK: Readonly<Record<Stage, number>> = { running: 1, connecting: 2, retrying: 3, waiting: 4, ended: 5 };
+export const rankOf = (row: HostRow): number => (row.failed ? 0 : STAGE_RANK[row.stage]);
+
+export class Board {
+  readonly rows: readonly HostRow[];
+  /** What is run. */
+  readonly title: string;
+  readonly startedAt: number;
+  /** Milliseconds the whole run took; undefined while it goes on. */
+  took: number | undefined;
+
+  constructor(names: readonly string[], title: string, now: number) {
+    this.rows = names.map((name, index) => new HostRow(index, name));
+    this.title = title;
+    this.startedAt = now;
+  }
+
+  apply(event: HostEvent, now: number): void {
+    const row = this.rows[event.host]!;
+    switch (event.type) {
+      case 'output':
+        row.log.add(event.stream, event.data);
+        break;
+      case 'state':
+        row.startedAt ??= now;
+        row.phase = event.phase;
+        row.stage = event.phase === 'command' ? 'running' : 'connecting';
+        break;
+      case 'retry':
+        row.stage = 'retrying';
+        break;
+      case 'result':
+        row.stage = 'ended';
+        row.result = event.result;
+    }
+  }
+
+  /** Labels with the number of their hosts, in the order of their ranks. */
+  labels(): (readonly [label: string, count: number, row: HostRow])[] {
+    const found = new Map<string, [number, HostRow]>();
+    for (const row of this.rows) {
+      const known = found.get(row.label);
+      if (known) known[0]++;
+      else found.set(row.label, [1, row]);
+    }
+    return [...found]
+      .map(([label, [count, row]]) => [label, count, row] as const)
+      .sort(([, , a], [, , b]) => rankOf(a) - rankOf(b) || (a.label < b.label ? -1 : 1));
+  }
+
+  /** What the hosts have answered, the most frequent answer first; those that could not answer are behind them. */
+  groups(): AnswerGroup[] {
+    const found = new Map<string, { label: string; rows: HostRow[] }>();
+    for (const row of this.rows) {
+      if (row.result === undefined || row.result.attempts === 0) continue;
+      const key = `${row.label} ${row.log.fingerprint}`;
+      const group = found.get(key);
+      if (group) group.rows.push(row);
+      else found.set(key, { label: row.label, rows: [row] });
+    }
+    const answered = ({ rows }: AnswerGroup): number => (ANSWERS.has(rows[0]!.result!.class) ? 0 : 1);
+    return [...found.values()].sort(
+      (a, b) => answered(a) - answered(b) || b.rows.length - a.rows.length || a.rows[0]!.index - b.rows[0]!.index,
+    );
+  }
+}
