@@ -16,6 +16,7 @@ import {
   systemClock,
   type TaskOutcome,
 } from '../client/index.ts';
+import { openBaseline } from './baseline.ts';
 import { jumpPool, logTo, openContext, planLevel, type RunContext, showBanner } from './context.ts';
 import { fleetExitCode } from './exit.ts';
 import type { ClusterIntent } from './grammar.ts';
@@ -81,6 +82,8 @@ export async function runFleetJob(
 ): Promise<number> {
   const { run, selection } = intent;
   const closed = new AbortController();
+  const names = entries.map(({ name }) => name);
+  const baseline = run.baseline === undefined ? undefined : openBaseline(run.baseline, context.env, names);
   const job = begin(() => rendering);
   const tui = run.output === 'tui' ? await openTui(entries, context, run, job) : undefined;
   const rendering = createRenderer({
@@ -92,6 +95,7 @@ export async function runFleetJob(
     prefix: run.prefix,
     masks: run.masks,
     expectSame: run.expectSame,
+    baseline,
     color: run.color,
     stdout: process.stdout,
     stderr: process.stderr,

@@ -102,14 +102,14 @@ export const createParser = (argv: readonly string[]): Argv => {
 };
 
 /** Only a command gives answers that can be compared. */
-const aboutAnswers = ['diff', 'mask', 'expect-same', 'expect'];
+const aboutAnswers = ['diff', 'mask', 'expect-same', 'baseline', 'expect'];
 
 const checkAnswers = (subcommand: string | undefined, values: Checked): void => {
   const given = aboutAnswers.find((id) => values[id]);
   if (given !== undefined && subcommand !== undefined)
     throw usageError('cluster', `--${given} goes with a command, not with ${subcommand}`);
-  if (values.mask && !['gather', 'diff', 'expect-same'].some((id) => values[id]))
-    throw usageError('cluster', '--mask goes with --gather, --diff or --expect-same');
+  if (values.mask && !['gather', 'diff', 'expect-same', 'baseline'].some((id) => values[id]))
+    throw usageError('cluster', '--mask goes with --gather, --diff, --expect-same or --baseline');
 };
 
 const checkSubcommand = (subcommand: string | undefined, words: readonly string[], values: Checked): void => {

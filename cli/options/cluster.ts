@@ -214,6 +214,14 @@ const output: readonly OptionRow[] = [
     ready: true,
   },
   {
+    id: 'baseline',
+    argument: 'RUN',
+    clusterOnly: true,
+    group: 'Output',
+    help: 'Fail when a host answers otherwise than in that run',
+    ready: true,
+  },
+  {
     id: 'expect',
     argument: 'RE',
     repeatable: true,

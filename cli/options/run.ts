@@ -43,6 +43,8 @@ export interface RunOptions {
   readonly outputDir: string | undefined;
   readonly masks: readonly Mask[];
   readonly expectSame: boolean;
+  /** An earlier run to compare with: its number, or `last`. */
+  readonly baseline: string | undefined;
   /** Each must match a line of a host's standard output. */
   readonly expect: readonly Expectation[];
   readonly color: 'auto' | 'always' | 'never';
@@ -81,8 +83,8 @@ export const runOptions = (values: Checked, invocation: Invocation): RunOptions 
   if (flag('single-node')) mode = 'single_node';
   else if (flag('multiplex')) mode = 'multiplex';
   return {
-    parallel: number('parallel'),
     pick: pickOf(number('pick'), text('seed')),
+    parallel: number('parallel'),
     timeout: number('timeout'),
     handshakes: number('handshakes'),
     failFast: flag('fail-fast'),
@@ -106,6 +108,7 @@ export const runOptions = (values: Checked, invocation: Invocation): RunOptions 
     outputDir: text('output-dir'),
     masks: (values.mask as readonly Mask[] | undefined) ?? [],
     expectSame: flag('expect-same'),
+    baseline: text('baseline'),
     expect: ((values.expect as readonly string[] | undefined) ?? []).map(Expectation.parse),
     color: (text('color') ?? 'auto') as RunOptions['color'],
     prefix: !flag('no-prefix'),

@@ -20,7 +20,14 @@ export interface AnswersOptions {
   readonly keep: boolean;
 }
 
-const digestOfNothing = createHash('sha256').digest('hex');
+/** What the digests of an answer are. */
+export function sha256(parts: Iterable<Uint8Array>): string {
+  const hash = createHash('sha256');
+  for (const part of parts) hash.update(part);
+  return hash.digest('hex');
+}
+
+const digestOfNothing = sha256([]);
 const NOTHING = { exact: digestOfNothing, masked: digestOfNothing };
 
 /** One of the two streams of a host. */
@@ -51,6 +58,8 @@ class Side {
 }
 
 type Sides = Readonly<Record<OutputStream, Side>>;
+
+export const STREAMS: readonly OutputStream[] = ['stdout', 'stderr'];
 
 export interface Answer {
   /** Places in the list; sorted once the run is over. */

@@ -8,6 +8,8 @@ import type { Writable } from 'node:stream';
 import type { FleetClock, FleetOutcome, HostEvent } from '../../client/index.ts';
 import { type ColorChoice, neutralise, wantsColor } from '../terminal.ts';
 import { Answers } from './answers.ts';
+import { type Baseline, BaselineCheck, type BaselineOptions, type CompareOptions } from './baseline.ts';
+import { BaselineDiff } from './baseline-diff.ts';
 import { DiffRenderer } from './diff.ts';
 import { FilesRenderer } from './files.ts';
 import { GatherRenderer } from './gather.ts';
@@ -22,6 +24,7 @@ import { type Progress, StatusLine } from './status.ts';
 import { type Look, StreamRenderer } from './stream.ts';
 import { SummaryRenderer } from './summary.ts';
 
+export type { Baseline, Earlier } from './baseline.ts';
 export { fileNames } from './files.ts';
 export type { Renderer, RenderHost } from './renderer.ts';
 export { classLabel } from './renderer.ts';
@@ -46,6 +49,8 @@ export interface RenderOptions {
   readonly masks?: readonly Mask[] | undefined;
   /** Say whether all hosts answer the same. */
   readonly expectSame?: boolean | undefined;
+  /** Compare with an earlier run. */
+  readonly baseline?: Baseline | undefined;
   /** Remote output and nothing of ours: no status line, no summary. */
   readonly quiet?: boolean | undefined;
   /** Default true; false: no host names in front of lines and above blocks. */
@@ -72,7 +77,7 @@ export interface Rendering extends Renderer {
   message(text: string): void;
   /** An event of the command's own about a host; only `json` shows it. */
   note(host: number, fields: Note): void;
-  /** After the end: did hosts that were to answer the same not do so? */
+  /** After the end: did hosts not answer the same, or not as they did, when they were to? */
   differs(): boolean;
 }
 
@@ -84,7 +89,8 @@ export function createRenderer(options: RenderOptions): Rendering {
   const watched = stdout.isTTY === true && stderr.isTTY === true && !options.quiet && !isJson && !options.view;
   const collects = mode === 'gather' || mode === 'diff';
   const masks = options.masks ?? [];
-  const answers = collects || options.expectSame ? new Answers({ hosts, store, masks, keep: collects }) : undefined;
+  const compares = collects || options.expectSame || options.baseline !== undefined;
+  const answers = compares ? new Answers({ hosts, store, masks, keep: collects }) : undefined;
   const status = watched
     ? new StatusLine({
         hosts,
@@ -106,19 +112,18 @@ export function createRenderer(options: RenderOptions): Rendering {
   if (options.outputDir !== undefined) {
     parts.push(new FilesRenderer({ dir: options.outputDir, hosts, command: options.command, now }));
   }
+  const compare = answers && { hosts, answers, masks, baseline: options.baseline };
   if (answers) parts.push(answers);
   const view =
-    options.view ?? modeRenderer(mode, { hosts, store, out, err, looks, prefix: options.prefix ?? true, now }, answers);
+    options.view ?? modeRenderer(mode, { hosts, store, out, err, looks, prefix: options.prefix ?? true, now }, compare);
   if (view) parts.push(view);
   if (status) parts.push(status);
   if (!options.quiet && !isJson) parts.push(new SummaryRenderer({ hosts, err, color: looks.stderr.color, isUnwanted }));
   const json = view instanceof JsonEvents || view instanceof JsonResults ? view : undefined;
-  const same =
-    options.expectSame && answers
-      ? new SameCheck({ hosts, answers, json, err: options.quiet || isJson ? undefined : err, isUnwanted })
-      : undefined;
-  // The summary is the last word, but as prose the verdict stands under it.
-  if (same) parts.splice(json === undefined ? parts.length : parts.indexOf(json), 0, same);
+  // The summary is the last word, but as prose the verdicts stand under it.
+  const told = { json, err: options.quiet || isJson ? undefined : err, isUnwanted };
+  const checks = compare === undefined ? [] : checksOf({ ...compare, ...told }, options.expectSame ?? false);
+  parts.splice(json === undefined ? parts.length : parts.indexOf(json), 0, ...checks);
   const all = combine(parts);
   return {
     event: (event: HostEvent) => all.event(event),
@@ -135,7 +140,7 @@ export function createRenderer(options: RenderOptions): Rendering {
     note(host, fields) {
       if (view instanceof JsonEvents) view.note(host, fields);
     },
-    differs: () => same?.differs ?? false,
+    differs: () => checks.some(({ differs }) => differs),
   };
 }
 
@@ -146,10 +151,24 @@ function answerSizes(sizes: readonly number[]): string {
   return `${sizes.length} answers (${shown}${sizes.length > SIZES_SHOWN ? ' ...' : ''})`;
 }
 
+type Compare = Omit<CompareOptions, 'baseline'> & { readonly baseline: Baseline | undefined };
+
+const diffRenderer = (options: CollectOptions, { baseline, ...compare }: Compare): Renderer =>
+  baseline === undefined
+    ? new DiffRenderer(options, compare.answers)
+    : new BaselineDiff(options, { ...compare, baseline });
+
+function checksOf({ baseline, ...told }: Compare & Omit<BaselineOptions, 'baseline'>, expectSame: boolean) {
+  const checks: (SameCheck | BaselineCheck)[] = [];
+  if (expectSame) checks.push(new SameCheck(told));
+  if (baseline !== undefined) checks.push(new BaselineCheck({ ...told, baseline }));
+  return checks;
+}
+
 function modeRenderer(
   mode: OutputMode,
   options: CollectOptions & JsonOptions,
-  answers: Answers | undefined,
+  compare: Compare | undefined,
 ): Renderer | undefined {
   switch (mode) {
     case 'stream':
@@ -157,9 +176,9 @@ function modeRenderer(
     case 'group':
       return new GroupRenderer(options);
     case 'gather':
-      return new GatherRenderer(options, answers!);
+      return new GatherRenderer(options, compare!.answers);
     case 'diff':
-      return new DiffRenderer(options, answers!);
+      return diffRenderer(options, compare!);
     case 'json':
       return new JsonEvents(options);
     case 'json-result':

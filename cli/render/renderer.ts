@@ -40,7 +40,7 @@ export function combine(parts: readonly Renderer[]): Renderer {
 }
 
 /** `ok`, `exit 3`, `signal TERM`, `refused`: how a class is written everywhere. */
-export const classLabel = (result: HostResult): string => {
+export const classLabel = (result: Pick<HostResult, 'class' | 'exitStatus' | 'signal'>): string => {
   if (result.class === 'exit') return `exit ${result.exitStatus}`;
   if (result.class === 'signal') return `signal ${result.signal}`;
   return result.class;
