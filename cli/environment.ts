@@ -8,7 +8,8 @@ export function environment(
 ): (readonly [name: string, value: string])[] {
   const { sendEnv, setEnv } = plan.session;
   const wanted = (name: string): boolean => sendEnv.some((pattern) => matchPattern(name, pattern));
-  const sent = Object.entries(env).filter(
+  // Listing process.env asks the system for each name: not for a hundred hosts that want none of them.
+  const sent = (sendEnv.length === 0 ? [] : Object.entries(env)).filter(
     (entry): entry is [string, string] => entry[1] !== undefined && wanted(entry[0]),
   );
   const set = setEnv.map((pair): [string, string] => [

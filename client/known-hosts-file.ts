@@ -45,12 +45,16 @@ export interface KnownHostsOptions {
   readonly extra?: readonly KnownHostLine[];
 }
 
+/** For how long a look at a file stands (milliseconds): a hundred hosts that connect at once cost one look. */
+const FRESH = 100;
+
 interface Parsed {
   readonly stamp: string;
   readonly lines: readonly KnownHostLine[];
 }
 
 const cache = new Map<string, Parsed>();
+const looked = new Map<string, { readonly at: number; readonly found: Parsed | undefined }>();
 const lists = new Map<string, { readonly stamps: string; readonly list: KnownHostList }>();
 
 const refuse = (file: string, reason: string, cause?: unknown): never => {
@@ -58,6 +62,15 @@ const refuse = (file: string, reason: string, cause?: unknown): never => {
 };
 
 const codeOf = (error: unknown): string => (error as { code?: string }).code ?? 'EIO';
+
+function recentLines(file: string): Parsed | undefined {
+  const now = performance.now();
+  const last = looked.get(file);
+  if (last !== undefined && now - last.at < FRESH) return last.found;
+  const found = readLines(file);
+  looked.set(file, { at: now, found });
+  return found;
+}
 
 /** Missing is an answer; unreadable and a directory are refusals: keys nobody can look up must not count as unknown. */
 function readLines(file: string): Parsed | undefined {
@@ -122,13 +135,13 @@ export class KnownHosts {
   /** Throws SshError('host-key') when a file cannot be used. */
   constructor(options: KnownHostsOptions) {
     this.#options = options;
-    this.#list = this.#load();
+    this.#list = this.#load(recentLines);
   }
 
-  #load(): KnownHostList {
+  #load(read: (file: string) => Parsed | undefined): KnownHostList {
     const { userFiles, globalFiles, mode, extra = [] } = this.#options;
     const files = [...userFiles, ...globalFiles];
-    const found = files.map(readLines);
+    const found = files.map(read);
     if (mode === 'yes' && extra.length === 0 && files.length > 0 && found.every((file) => file === undefined)) {
       refuse(files[0]!, 'no known_hosts file exists');
     }
@@ -143,7 +156,8 @@ export class KnownHosts {
 
   /** Sees what other processes wrote since. */
   refresh(): void {
-    this.#list = this.#load();
+    looked.clear();
+    this.#list = this.#load(readLines);
   }
 
   check(query: HostQuery, key: HostKey, authority?: HostKey): HostKeyCheck {

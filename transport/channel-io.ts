@@ -118,11 +118,14 @@ export class ChannelIo {
   #over(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
-    const error = this.#error();
-    this.#opening?.reject(error);
+    const waiting = [...(this.#opening === undefined ? [] : [this.#opening]), ...this.#replies, ...this.#writable];
     this.#opening = undefined;
-    for (const waiter of this.#replies.splice(0)) waiter.reject(error);
-    for (const waiter of this.#writable.splice(0)) waiter.reject(error);
+    this.#replies = [];
+    this.#writable = [];
+    if (waiting.length > 0) {
+      const error = this.#error();
+      for (const waiter of waiting) waiter.reject(error);
+    }
     this.onClosed();
     this.#checkEnd();
   }

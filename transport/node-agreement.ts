@@ -1,6 +1,6 @@
 /** Key agreement rows on node:crypto: X25519, ECDH on the NIST curves, finite-field Diffie-Hellman. */
 
-import { createECDH, diffieHellman, generateKeyPairSync, randomBytes } from 'node:crypto';
+import { createECDH, diffieHellman, generateKeyPairSync, type KeyObject, randomBytes } from 'node:crypto';
 import {
   type CryptoProvider,
   checkGroup,
@@ -27,14 +27,20 @@ function agreed(derive: () => Buffer): Uint8Array {
   }
 }
 
+/** The public key as JWK (RFC 8037), which costs no DER encoder. The types of Node know DER and PEM alone. */
+const x25519Pair = generateKeyPairSync as unknown as (
+  type: 'x25519',
+  options: { readonly publicKeyEncoding: { readonly format: 'jwk' } },
+) => { readonly publicKey: { readonly x: string }; readonly privateKey: KeyObject };
+
 export const x25519: CryptoProvider['x25519'] = () => {
-  const pair = generateKeyPairSync('x25519');
+  const { publicKey, privateKey } = x25519Pair('x25519', { publicKeyEncoding: { format: 'jwk' } });
   return {
-    publicKey: Uint8Array.from(pair.publicKey.export({ format: 'der', type: 'spki' }).subarray(-32)),
+    publicKey: Uint8Array.from(Buffer.from(publicKey.x, 'base64url')),
     derive(peer) {
       if (peer.length !== 32) throw unusable();
       // OpenSSL refuses an all-zero result (RFC 8731 section 3).
-      return agreed(() => diffieHellman({ privateKey: pair.privateKey, publicKey: x25519Public(peer) }));
+      return agreed(() => diffieHellman({ privateKey, publicKey: x25519Public(peer) }));
     },
   };
 };

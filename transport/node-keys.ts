@@ -1,6 +1,6 @@
 /**
  * Raw key numbers to node:crypto KeyObjects, through DER made by hand: PKCS #1 (RFC 8017 appendix A.1), PKCS #8
- * (RFC 5208), SubjectPublicKeyInfo (RFC 5280 section 4.1.2.7), SEC 1 keys (RFC 5915), Ed25519 and X25519 (RFC 8410).
+ * (RFC 5208), SubjectPublicKeyInfo (RFC 5280 section 4.1.2.7), SEC 1 keys (RFC 5915), Ed25519 (RFC 8410).
  *
  * Objects are kept in WeakMaps by the material they were made from, since a connection uses the same key many times.
  */
@@ -58,12 +58,13 @@ function cached<K extends object>(make: (material: K) => KeyObject): (material: 
   };
 }
 
-const x25519Algorithm = sequence(oid(0x2b, 0x65, 0x6e));
-const ed25519Algorithm = sequence(oid(0x2b, 0x65, 0x70));
+/** Read as JWK (RFC 8037): OpenSSL's DER decoder costs ten times as much, and every connection reads two of these. */
+const edwardsPublic = (crv: 'X25519' | 'Ed25519', point: Uint8Array): KeyObject =>
+  createPublicKey({ key: { kty: 'OKP', crv, x: Buffer.from(point).toString('base64url') }, format: 'jwk' });
 
-export const x25519Public = (point: Uint8Array): KeyObject => publicFrom(x25519Algorithm, point);
-export const ed25519Public = cached((point: Uint8Array) => publicFrom(ed25519Algorithm, point));
-export const ed25519Private = cached((seed: Uint8Array) => privateFrom(ed25519Algorithm, octets(seed)));
+export const x25519Public = (point: Uint8Array): KeyObject => edwardsPublic('X25519', point);
+export const ed25519Public = cached((point: Uint8Array) => edwardsPublic('Ed25519', point));
+export const ed25519Private = cached((seed: Uint8Array) => privateFrom(sequence(oid(0x2b, 0x65, 0x70)), octets(seed)));
 
 const ecPublicKey = oid(0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01);
 const curveOids: Readonly<Record<CurveName, Uint8Array>> = {

@@ -7,6 +7,9 @@ import type { ByteStream, ByteStreamHandlers } from '../../transport/byte-stream
 import { Driver, monotonicNow } from '../../transport/driver.ts';
 import { memoryPair } from '../../transport/memory-pair.ts';
 
+/** A loaded machine may take its time; what never comes still fails the test. */
+const eventually = <T>(check: () => T): Promise<T> => vi.waitFor(check, { timeout: 20_000 });
+
 const hostKey = { key: generateKey(nobleCrypto, 'ed25519') };
 
 /** A stream that notes what is done to it and drains when told. */
@@ -67,7 +70,7 @@ function setup(
   };
   const serverDriver = new Driver(server, right, accept);
   const until = (type: SessionEvent['type']) =>
-    vi.waitFor(() => {
+    eventually(() => {
       const found = events.find((event) => event.type === type);
       if (found === undefined) throw new Error(`no ${type}`);
       return found;
@@ -99,7 +102,7 @@ describe('a driver', () => {
     await until('auth-success');
     const channel = client.mux.open('session', new Uint8Array(0));
     driver.wake();
-    await vi.waitFor(() => expect(channel.state).toBe('open'));
+    await eventually(() => expect(channel.state).toBe('open'));
     stream.willing = false;
     const before = stream.written;
     channel.write(new Uint8Array(1024 * 1024));
@@ -110,7 +113,7 @@ describe('a driver', () => {
     expect(first).toBeLessThan(300_000);
     stream.willing = true;
     stream.handlers.drain();
-    await vi.waitFor(() => expect(stream.written - before).toBeGreaterThan(1024 * 1024));
+    await eventually(() => expect(stream.written - before).toBeGreaterThan(1024 * 1024));
     driver.destroy();
   });
 
@@ -133,7 +136,7 @@ describe('a driver', () => {
     client.disconnect();
     driver.wake();
     await until('closed');
-    await vi.waitFor(() => expect(server.closed).toBe(true));
+    await eventually(() => expect(server.closed).toBe(true));
     expect(server.failure).toBeUndefined();
     expect(stream.calls).toContain('end');
   });
@@ -182,6 +185,6 @@ describe('a handler that finds the peer wrong', () => {
       if (event.type === 'auth-success') throw wrong;
     });
     expect(await until('closed')).toEqual({ type: 'closed', error: wrong });
-    await vi.waitFor(() => expect(server.failure).toMatchObject({ code: 'disconnected', detail: { reason: 2 } }));
+    await eventually(() => expect(server.failure).toMatchObject({ code: 'disconnected', detail: { reason: 2 } }));
   });
 });

@@ -10,6 +10,9 @@ import { byteStream } from '../../transport/socket-stream.ts';
 import { dial } from '../../transport/tcp.ts';
 import { failure, within } from '../client/harness.ts';
 
+/** A loaded machine may take its time; what never comes still fails the test. */
+const eventually = <T>(check: () => T): Promise<T> => vi.waitFor(check, { timeout: 20_000 });
+
 const host = '127.0.0.1';
 
 /** Collects what a stream says. */
@@ -44,11 +47,11 @@ describe('dial', () => {
     expect([stream.remoteAddress, stream.remotePort]).toEqual([host, listening.port]);
     const client = collect(stream);
     stream.write(Buffer.from('from the client'));
-    await vi.waitFor(() => expect([client.text, server.text]).toEqual(['from the server', 'from the client']));
+    await eventually(() => expect([client.text, server.text]).toEqual(['from the server', 'from the client']));
     stream.end();
-    await vi.waitFor(() => expect(server.end).toBe(true));
+    await eventually(() => expect(server.end).toBe(true));
     await listening.close();
-    await vi.waitFor(() => expect(client.end).toBe(true));
+    await eventually(() => expect(client.end).toBe(true));
   });
 
   it('reads nothing before somebody listens', async () => {
@@ -56,7 +59,7 @@ describe('dial', () => {
     const stream = await dial({ host, port: listening.port });
     await new Promise((resolve) => setTimeout(resolve, 50));
     const client = collect(stream);
-    await vi.waitFor(() => expect(client).toMatchObject({ text: 'early', end: true }));
+    await eventually(() => expect(client).toMatchObject({ text: 'early', end: true }));
     await listening.close();
   });
 
@@ -123,19 +126,19 @@ describe('a byte stream over Node streams', () => {
     expect(stream.write(new Uint8Array(1000))).toBe(true);
     expect(stream.write(new Uint8Array(1024 * 1024))).toBe(false);
     output.resume();
-    await vi.waitFor(() => expect(seen.drains).toBeGreaterThan(0));
+    await eventually(() => expect(seen.drains).toBeGreaterThan(0));
   });
 
   it('tells an end once, and an error in place of it', async () => {
     const input = new PassThrough();
     const ended = collect(byteStream(input, new PassThrough()));
     input.end('last');
-    await vi.waitFor(() => expect(ended).toMatchObject({ text: 'last', end: true, error: undefined }));
+    await eventually(() => expect(ended).toMatchObject({ text: 'last', end: true, error: undefined }));
     const broken = new PassThrough();
     const seen = collect(byteStream(broken, new PassThrough()));
     const cause = new Error('broken');
     broken.destroy(cause);
-    await vi.waitFor(() => expect(seen).toMatchObject({ end: false, error: cause }));
+    await eventually(() => expect(seen).toMatchObject({ end: false, error: cause }));
   });
 
   it('takes writes after its end for nothing', () => {
@@ -162,7 +165,7 @@ describe('a pair in memory', () => {
     left.write(Buffer.from('abcdefgh'));
     left.write(Buffer.from('ij'));
     left.end();
-    await vi.waitFor(() => expect(ended).toBe(true));
+    await eventually(() => expect(ended).toBe(true));
     expect(pieces).toEqual(['abc', 'def', 'gh', 'ij']);
   });
 
@@ -174,6 +177,6 @@ describe('a pair in memory', () => {
     await new Promise((resolve) => setTimeout(resolve, 10));
     expect(seen.text).toBe('');
     right.resume();
-    await vi.waitFor(() => expect(seen.text).toBe('x'));
+    await eventually(() => expect(seen.text).toBe('x'));
   });
 });
