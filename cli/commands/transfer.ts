@@ -32,7 +32,8 @@ import { Meter } from '../transfer/meter.ts';
 import { Report } from '../transfer/report.ts';
 import { ScpHost, scpDownloadAll, scpUploadAll } from '../transfer/scp.ts';
 import { findSources, type Source } from '../transfer/sources.ts';
-import { uploadAll } from '../transfer/upload.ts';
+import { fillIn, type HostFacts, isTemplate, tellsHosts } from '../transfer/templates.ts';
+import { type UploadJob, uploadAll } from '../transfer/upload.ts';
 
 /** How often a silent server is looked at (milliseconds). */
 const LOOK_MS = 500;
@@ -49,7 +50,7 @@ export async function transfer(intent: ClusterIntent, context: RunContext): Prom
   const { files, dryRun } = intent.run;
   checkSync(files, intent.words);
   const entries = fleetEntries(intent, context, undefined);
-  const work = intent.subcommand === 'upload' ? await uploads(intent) : await downloads(intent, entries);
+  const work = intent.subcommand === 'upload' ? await uploads(intent, entries) : await downloads(intent, entries);
   try {
     // Only the hosts can tell what differs there.
     if (dryRun && !files.sync) {
@@ -81,58 +82,85 @@ const treeOptions = ({ files, dryRun }: ClusterIntent['run']) => ({
   rate: files.bandwidth === undefined ? undefined : new RateLimit(files.bandwidth),
 });
 
-async function uploads(intent: ClusterIntent): Promise<Work> {
+/** Of each host, what words may say of it; names are those of its files. */
+const factsOf = (entries: readonly FleetEntry[]): readonly HostFacts[] => {
+  const hosts = entries.map(({ name, plan }) => ({ name, host: plan.host, user: plan.user, port: plan.port }));
+  const names = fileNames(hosts);
+  return hosts.map(({ user, port }, index) => ({ host: names[index]!, user, port }));
+};
+
+async function uploads(intent: ClusterIntent, entries: readonly FleetEntry[]): Promise<Work> {
   const { files: flags } = intent.run;
   const words = intent.words.slice(0, -1);
   const destination = intent.words.at(-1)!;
   const recursive = flags.recursive || flags.sync;
-  const sources = await findSources(words, { recursive, follow: flags.follow });
-  if (flags.sync && sources[0]!.kind !== 'directory') throw usageError('cluster', `${words[0]} is no directory`);
-  const sum = (of: (source: Source) => number): number => sources.reduce((total, source) => total + of(source), 0);
+  const facts = factsOf(entries);
+  const find = async (own: readonly string[]): Promise<readonly Source[]> => {
+    const sources = await findSources(own, { recursive, follow: flags.follow });
+    if (flags.sync && sources[0]!.kind !== 'directory') throw usageError('cluster', `${own[0]} is no directory`);
+    return sources;
+  };
+  const isOwn = words.some(isTemplate);
+  // One list for all, or one a host; what is missing is said before any host is asked.
+  const lists: (readonly Source[])[] = [];
+  for (const each of isOwn ? facts : facts.slice(0, 1)) lists.push(await find(words.map((word) => fillIn(word, each))));
+  if (lists.length === 0) lists.push(await find(words));
+  const sum = (of: (source: Source) => number): number => lists.flat().reduce((total, source) => total + of(source), 0);
   const files = new SharedFiles(sum((source) => source.files));
-  const job = { sources, destination, files, options: treeOptions(intent.run) };
-  const into = sources.length > 1 || destination.endsWith('/');
+  const options = treeOptions(intent.run);
+  const job = (entry: number): UploadJob => ({
+    sources: lists[isOwn ? entry : 0]!,
+    destination: fillIn(destination, facts[entry]!),
+    files,
+    options,
+  });
   return {
-    each: flags.sync ? undefined : sum((source) => source.bytes),
-    run: (_, way, report, signal) =>
-      way instanceof ScpHost ? scpUploadAll(job, way, report, signal) : uploadAll(job, way, report, signal),
-    plan: () => sources.map(({ path, name }) => [path, into ? join(destination, name) : destination] as const),
+    each: flags.sync || isOwn ? undefined : sum((source) => source.bytes),
+    run: (entry, way, report, signal) =>
+      way instanceof ScpHost
+        ? scpUploadAll(job(entry), way, report, signal)
+        : uploadAll(job(entry), way, report, signal),
+    plan(entry) {
+      const { sources, destination: to } = job(entry);
+      const into = sources.length > 1 || to.endsWith('/');
+      return sources.map(({ path, name }) => [path, into ? join(to, name) : to] as const);
+    },
     end: () => files.close(),
   };
 }
 
 async function downloads(intent: ClusterIntent, entries: readonly FleetEntry[]): Promise<Work> {
   const { files: flags } = intent.run;
-  const words = intent.words.slice(0, -1);
   const typed = intent.words.at(-1)!;
-  const destination = normalize(typed);
-  const there = await stat(destination).catch(() => undefined);
-  const many = entries.length > 1;
-  const several = many || words.length > 1 || words.some(hasWildcard) || /\/$/.test(typed);
-  if (several && there && !there.isDirectory()) throw usageError('cluster', `${typed} is no directory`);
-  const job: DownloadJob = {
-    words,
-    destination,
-    intoDirectory: several || there?.isDirectory() === true,
-    recursive: flags.recursive || flags.sync,
-    options: treeOptions(intent.run),
-  };
-  const names = fileNames(
-    entries.map(({ name, plan }) => ({ name, host: plan.host, user: plan.user, port: plan.port })),
-  );
-  const prefix = (entry: number): string | undefined => (many ? names[entry] : undefined);
+  const facts = factsOf(entries);
+  // A destination that names the host is its own: nothing has to be put in front of its files.
+  const many = entries.length > 1 && !tellsHosts(typed);
+  const options = treeOptions(intent.run);
+  const jobs: DownloadJob[] = [];
+  for (const each of facts) {
+    const words = intent.words.slice(0, -1).map((word) => fillIn(word, each));
+    const destination = normalize(fillIn(typed, each));
+    const there = await stat(destination).catch(() => undefined);
+    const several = many || words.length > 1 || words.some(hasWildcard) || typed.endsWith('/');
+    if (several && there && !there.isDirectory()) throw usageError('cluster', `${destination} is no directory`);
+    const intoDirectory = several || there?.isDirectory() === true;
+    jobs.push({ words, destination, intoDirectory, recursive: flags.recursive || flags.sync, options });
+  }
+  const prefix = (entry: number): string | undefined => (many ? facts[entry]!.host : undefined);
   const target = (entry: number, word: string): string => {
-    if (!job.intoDirectory || flags.sync) return join(destination, prefix(entry) ?? '');
+    const { destination, intoDirectory } = jobs[entry]!;
+    const name = prefix(entry);
+    if (!intoDirectory || flags.sync) return join(destination, name ?? '');
     const base = word.replace(/\/+$/, '').split('/').at(-1)!;
-    return join(destination, many ? (flags.recursive ? join(names[entry]!, base) : `${names[entry]}_${base}`) : base);
+    return join(destination, name === undefined ? base : flags.recursive ? join(name, base) : `${name}_${base}`);
   };
   return {
     each: undefined,
     run: (entry, way, report, signal) =>
       way instanceof ScpHost
-        ? scpDownloadAll(job, prefix(entry), way, report, signal)
-        : downloadAll(job, prefix(entry), way, report, signal),
-    plan: (entry) => words.map((word) => [word, target(entry, word)] as const),
+        ? scpDownloadAll(jobs[entry]!, prefix(entry), way, report, signal)
+        : downloadAll(jobs[entry]!, prefix(entry), way, report, signal),
+    plan: (entry) => jobs[entry]!.words.map((word) => [word, target(entry, word)] as const),
     end: async () => {},
   };
 }

@@ -154,6 +154,25 @@ describe.skipIf(!requireServer('sshd'))('files to and from hosts', () => {
     expect(get('got/same')).toBe('1');
   });
 
+  it('fills in what differs from host to host, both ways', async () => {
+    for (const n of [2, 3, 4]) {
+      put(`conf/127.0.0.${n}.conf`, `for ${n}`);
+      put(`there/127.0.0.${n}/x`, '');
+      chmodSync(there(`127.0.0.${n}`), 0o777);
+    }
+    const up = await run(...HOSTS, 'upload', 'conf/{host}.conf', there('{host}/{user}.conf'));
+    expect(up.code).toBe(0);
+    const user = bssh.common[bssh.common.indexOf('-l') + 1]!;
+    for (const n of [2, 3, 4]) expect(get(`there/127.0.0.${n}/${user}.conf`)).toBe(`for ${n}`);
+    const down = await run(...HOSTS, 'download', there('{host}/*.conf'), 'got/{host}/');
+    expect(down.code).toBe(0);
+    expect(tree('got')).toEqual([2, 3, 4].flatMap((n) => [`127.0.0.${n}`, `127.0.0.${n}/${user}.conf`]));
+    const plan = await run(...HOSTS, '--dry-run', 'download', '/etc/hosts', 'got/{host}/{port}/');
+    expect(lines(plan.out)[1]).toMatch(/^127\.0\.0\.3: download \/etc\/hosts -> got\/127\.0\.0\.3\/\d+\/hosts$/);
+    const missing = await run('-H', '127.0.0.[2-5]', 'upload', 'conf/{host}.conf', there());
+    expect([missing.code, missing.err]).toEqual([2, expect.stringContaining('conf/127.0.0.5.conf: no such file')]);
+  });
+
   it('prints the plan without a connection', async () => {
     put('local.txt', 'x');
     const stopped = ['-H', '127.0.0.2,u@[::1]:1', '--dry-run'];

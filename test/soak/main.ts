@@ -7,9 +7,12 @@ import { closeSync, openSync, readFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { freshDir, type Server, startSshd } from '../interop/servers.ts';
+import { programs, soakFiles } from './files.ts';
 
 const USAGE = `usage: npm run soak -- [--size MiB] [--providers node,noble] [--ciphers NAME,...] [--macs NAME,...]
   [--rekey LIMIT] (bytes between rekeys, as RekeyLimit takes them)
+or:    npm run soak -- cuts [--count N] [--seed N] [--size MiB] | trips [--size MiB] [--files N]
+  | fan [--hosts N] [--size MiB]
 `;
 const CIPHERS =
   'chacha20-poly1305@openssh.com,aes128-gcm@openssh.com,aes256-gcm@openssh.com,aes128-ctr,aes192-ctr,aes256-ctr';
@@ -20,6 +23,9 @@ const MACS = ['umac-64', 'umac-128', 'hmac-sha2-256', 'hmac-sha2-512', 'hmac-sha
 /** What the process may grow to (MiB). */
 const PEAK = 150;
 const SAMPLE_MS = 100;
+
+const [program = ''] = process.argv.slice(2);
+if (Object.hasOwn(programs, program)) process.exit(await soakFiles(program, process.argv.slice(3)));
 
 const { values } = parseArgs({
   options: {
