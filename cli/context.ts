@@ -36,6 +36,8 @@ export interface Io {
 export interface AskingPrompter extends Prompter {
   /** The function returned ends the question. */
   onAsk?: (() => () => void) | undefined;
+  /** Settles when nothing is being asked. */
+  idle?(): Promise<void>;
 }
 
 export interface RunContext extends Io {

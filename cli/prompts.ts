@@ -77,6 +77,10 @@ export class TerminalPrompter implements AskingPrompter {
     (this.#options.write ?? writeStderr)(`${neutralise(text).replace(/\n+$/, '')}\n`);
   }
 
+  async idle(): Promise<void> {
+    while (this.#asked.size > 0) await this.#last;
+  }
+
   async ask(request: PromptRequest, signal?: AbortSignal): Promise<string | undefined> {
     if (signal?.aborted) return undefined;
     const question = this.#question(request);

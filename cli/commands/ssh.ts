@@ -295,6 +295,7 @@ class OneHost {
       permitLocalCommand: plan.session.permitLocalCommand,
       forwards: this.#route.kind === 'shared' ? undefined : forwardControl(forwards, context),
       log: context.log,
+      asking: context.prompter,
       interrupts,
     });
   }

@@ -7,6 +7,7 @@
 
 import { spawn } from 'node:child_process';
 import { type Connection, type ExecHandle, type Exit, SshError } from '../../client/index.ts';
+import type { AskingPrompter } from '../context.ts';
 import { LOG_LEVELS, type Log } from '../log.ts';
 import { neutraliseLine } from '../terminal.ts';
 import {
@@ -54,6 +55,8 @@ export interface SessionOptions {
   readonly permitLocalCommand?: boolean;
   readonly forwards?: ForwardControl | undefined;
   readonly log: Log;
+  /** Whoever asks questions meanwhile: they get the terminal as it is outside. */
+  readonly asking?: Pick<AskingPrompter, 'onAsk' | 'idle'> | undefined;
   /** Ends the session; `code` is what Interrupts has (128 + the signal's number). */
   readonly interrupts?: { readonly abort: AbortSignal; readonly code: number | undefined } | undefined;
 }
@@ -102,6 +105,9 @@ class InteractiveSession {
   /** Output waits while the command line is open. */
   #gate: Promise<void> | undefined;
   #openGate: () => void = () => {};
+  #closeCommand: () => void = () => {};
+  /** The terminal is no longer ours. */
+  #left = false;
 
   constructor(options: SessionOptions) {
     this.#options = options;
@@ -133,7 +139,7 @@ class InteractiveSession {
 
   /** Whether the session can go on. */
   async #enterTerminal(): Promise<boolean> {
-    const { handle, tty, ttyRequired = false, log } = this.#options;
+    const { handle, tty, ttyRequired = false, log, asking } = this.#options;
     if (!tty) return true;
     if (!(await handle.ptyGranted)) {
       // And no raw mode: nobody would be left to echo.
@@ -141,12 +147,40 @@ class InteractiveSession {
       return !ttyRequired;
     }
     if (this.#raw !== undefined) {
+      await asking?.idle?.();
       this.#raw.onResize = (size) => handle.resize(size);
       this.#raw.enter();
       log.raw = true;
       this.#obscureKeystrokes();
+      if (asking !== undefined) asking.onAsk = () => this.#lend();
     }
     return true;
+  }
+
+  /** For a question: no raw mode, and neither output nor typing of the session gets in between. */
+  #lend(): () => void {
+    const { stdin, log } = this.#options;
+    const raw = this.#raw?.active ? this.#raw : undefined;
+    const goOn = stdin?.hold();
+    raw?.leave();
+    log.raw = false;
+    const open = this.#gate === undefined ? this.#shutGate() : undefined;
+    return () => {
+      if (this.#left) return;
+      raw?.enter();
+      log.raw = raw !== undefined;
+      open?.();
+      goOn?.();
+    };
+  }
+
+  /** Output waits until the function returned is called. */
+  #shutGate(): () => void {
+    this.#gate = new Promise((resolve) => void (this.#openGate = resolve));
+    return () => {
+      this.#gate = undefined;
+      this.#openGate();
+    };
   }
 
   #obscureKeystrokes(): void {
@@ -157,7 +191,9 @@ class InteractiveSession {
   }
 
   #leaveTerminal(): void {
-    const { stdin, log } = this.#options;
+    const { stdin, log, asking } = this.#options;
+    if (asking !== undefined) asking.onAsk = undefined;
+    this.#left = true;
     if (this.#raw?.active) {
       this.#raw.leave();
       log.raw = false;
@@ -211,12 +247,11 @@ class InteractiveSession {
       case 'show':
         return this.#show(each.text);
       case 'command-open':
-        this.#gate = new Promise((resolve) => void (this.#openGate = resolve));
+        this.#closeCommand = this.#shutGate();
         return undefined;
       case 'command':
         if (each.line !== undefined) await this.#command(each.line);
-        this.#gate = undefined;
-        return this.#openGate();
+        return this.#closeCommand();
       case 'verbosity':
         return this.#verbosity(each.by);
       case 'disconnect':

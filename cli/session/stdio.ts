@@ -72,6 +72,9 @@ export class StdinReader {
   #stream: Socket | undefined;
   #stopped = false;
   #started = false;
+  #held = false;
+  /** The sink wants no more for now. */
+  #full = false;
   #finish: () => void = () => {};
   /** Memory that came back: a large file otherwise costs as much in fresh pages as in reading. */
   readonly #spares: Uint8Array[] = [];
@@ -97,6 +100,20 @@ export class StdinReader {
     });
   }
 
+  /** Leaves the terminal to another reader until the function returned is called. */
+  hold(): () => void {
+    this.#held = true;
+    this.#stream?.pause();
+    return () => {
+      this.#held = false;
+      this.#goOn();
+    };
+  }
+
+  #goOn(): void {
+    if (!this.#stopped && !this.#full && !this.#held) this.#stream?.resume();
+  }
+
   #readStream(sink: InputSink): void {
     const stream = this.terminal ?? new Socket({ fd: reopen(this.#fd, O_RDONLY) ?? this.#fd, writable: false });
     this.#stream = stream;
@@ -104,9 +121,13 @@ export class StdinReader {
       if (this.#stopped) return;
       const busy = sink(chunk, ignore);
       if (busy === undefined) return;
+      this.#full = true;
       stream.pause();
       busy.then(
-        () => void (this.#stopped || stream.resume()),
+        () => {
+          this.#full = false;
+          this.#goOn();
+        },
         () => this.stop(),
       );
     });

@@ -2,8 +2,8 @@
 # npm run conformance [-- OPTIONS] [NAME|@core|@extended|@all ...]
 #
 # OpenSSH's own regression scripts (Debian: apt-get install openssh-server openssh-tests) against dist/bssh.mjs under
-# ssh's grammar. Options are those of openssh-regress.sh; without any, every core script runs with a limit of 300 s.
-# A full run takes minutes, so it is no part of `npm test`. Needs root: the scripts start sshd in private namespaces.
+# ssh's grammar. Options are those of openssh-regress.sh; without any, every core script runs with a limit of 1800 s, as
+# many at once as there are processors. A full run takes minutes, so it is no part of `npm test`. Needs root: the scripts start sshd in private namespaces.
 set -eu
 cd "$(dirname "$0")/../.."
 
@@ -26,7 +26,11 @@ while [ $# -gt 0 ]; do
     *) break ;;
   esac
 done
-[ ${#options[@]} -gt 0 ] || options=(-t 300)
+[ ${#options[@]} -gt 0 ] || options=(-t 1800)
+case " ${options[*]} " in
+  *' -j '*) ;;
+  *) options+=(-j "$(nproc)") ;;
+esac
 [ $# -gt 0 ] || set -- @core
 # Three lists are cut to what the packaged suite itself can do: its sshd refuses a whole configuration for one key
 # exchange it is too old to know, and keys of a token need ssh's own helper program to sign without an agent.

@@ -106,6 +106,49 @@ describe.skipIf(!requireServer('sshd') || !hasPty)('questions', () => {
     await ended(pty, 0);
   });
 
+  it('while a session runs leave its terminal as they found it, and keep its output to themselves', async () => {
+    const two = await startSshd({ hostKeys: ['ed25519', 'ecdsa256'] });
+    try {
+      const known = box.write('one-key', `[127.0.0.1]:${two.port} ${two.hostKeys[0]}\n`);
+      const options = ['-p', String(two.port), '-o', `UserKnownHostsFile=${known}`, '-o', 'UpdateHostKeys=ask'];
+      using pty = start([...options, '-t', '127.0.0.1', 'echo began; read line; echo "read $line"']);
+      await pty.expect(/Accept updated hostkeys\? \(yes\/no\): /, 20_000);
+      expect(pty.output).not.toContain('began');
+      pty.type('yes\r');
+      await pty.expect(/yes\r\n.*began\r\n/s);
+      pty.type('more\r');
+      await pty.expect(/read more\r\n/);
+      await ended(pty, 0);
+      expect(readFileSync(known, 'utf8').split('\n')).toContainEqual(
+        expect.stringContaining(two.hostKeys[1]!.split(' ')[1]!),
+      );
+    } finally {
+      await two.stop();
+    }
+  });
+
+  it('about who shares the connection come between the lines of its session', async () => {
+    const socket = join(box.home, 'asking');
+    const shared = ['-S', socket, '-o', 'ControlMaster=no', '-t', 'box', 'echo by""way'];
+    using pty = start(['-S', socket, '-o', 'ControlMaster=ask', 'box']);
+    await pty.expect(/\$ /, 20_000);
+    pty.type('echo fi""rst; sleep 3; echo sec""ond; stty size\r');
+    await pty.expect(/first\r\n/);
+    const modes = await pty.modes();
+    using guest = start(shared);
+    await pty.expect(/Allow shared connection to box\? /, 20_000);
+    await new Promise((resolve) => setTimeout(resolve, 4000));
+    // What the session says meanwhile waits, and what is typed is the answer.
+    expect(pty.output).not.toContain('second');
+    pty.type('yes\r');
+    await pty.expect(/yes\r\n.*second\r\n24 80\r\n/s);
+    await ended(guest, 0);
+    expect(guest.output).toContain('byway');
+    expect(await pty.modes()).toEqual(modes);
+    pty.type('exit 5\r');
+    await ended(pty, 5);
+  });
+
   describe('about a host key, in the habits of ssh', () => {
     const ask = (file: string) =>
       start(['--ssh', '-o', `UserKnownHostsFile=${join(box.home, file)}`, 'box', 'echo fine']);
