@@ -6,8 +6,8 @@ export default defineConfig({
     // Hundreds of tests start real servers and terminals on two cores: in CI a test that the machine starved gets a second chance.
     retry: process.env.CI ? 2 : 0,
     expect: { poll: { timeout: 20_000 } },
-    testTimeout: 30_000,
-    hookTimeout: 30_000,
+    testTimeout: 60_000,
+    hookTimeout: 120_000,
     maxWorkers: 2,
   },
 });
