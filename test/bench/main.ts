@@ -1,19 +1,21 @@
 // `npm run bench [-- OPTIONS]`: the command as users get it against OpenSSH's client, on a private sshd on loopback.
-// Start-up against a bare Node; connect, run `true`, leave; and bulk data down and up for each cipher and provider.
+// Start-up against a bare Node; connect, run `true`, leave; bulk data down and up for each cipher and provider, and through
+// a local and a dynamic forwarding.
 // Numbers are for people to read; nothing here passes or fails.
 import { closeSync, ftruncateSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { freshDir, type Server, startSshd } from '../interop/servers.ts';
-import { type Command, compare, table } from './measure.ts';
+import { freePort, freshDir, type Server, startSshd } from '../interop/servers.ts';
+import { startTarget, throughForward } from './forward.ts';
+import { type Command, compare, compareBy, table } from './measure.ts';
 
-const USAGE = `usage: npm run bench -- [--only start,connect,down,up] [--runs N] [--size MiB]
+const USAGE = `usage: npm run bench -- [--only start,connect,down,up,local,dynamic] [--runs N] [--size MiB]
   [--ciphers NAME,...] [--providers node,noble] [--kex NAME]
 `;
 
 const { values } = parseArgs({
   options: {
-    only: { type: 'string', default: 'start,connect,down,up' },
+    only: { type: 'string', default: 'start,connect,down,up,local,dynamic' },
     runs: { type: 'string', default: '7' },
     size: { type: 'string', default: '1024' },
     ciphers: { type: 'string', default: 'aes128-gcm@openssh.com,chacha20-poly1305@openssh.com,aes128-ctr' },
@@ -35,7 +37,7 @@ const BSSH = join(process.cwd(), 'dist', 'bssh.mjs');
 const print = (text: string) => process.stdout.write(`${text}\n`);
 
 /** The same command line for both clients: bssh takes ssh's options, and nothing of the user's own settings counts. */
-function clients(server: Server, options: readonly string[], command: string, stdin?: string): Command[] {
+function clients(server: Server, options: readonly string[], command?: string, stdin?: string): Command[] {
   const settings = [
     'StrictHostKeyChecking=yes',
     `UserKnownHostsFile=${server.knownHosts}`,
@@ -43,11 +45,10 @@ function clients(server: Server, options: readonly string[], command: string, st
   ];
   const args = [
     ...['-F', 'none', '-i', server.identity, '-p', String(server.port), ...options],
-    ...[...settings, 'GlobalKnownHostsFile=none', 'IdentitiesOnly=yes', 'BatchMode=yes'].flatMap((line) => [
-      '-o',
-      line,
-    ]),
-    ...[`${server.user}@${server.host}`, command],
+    ...[...settings, 'GlobalKnownHostsFile=none', 'IdentitiesOnly=yes', 'BatchMode=yes', 'LogLevel=ERROR'].flatMap(
+      (line) => ['-o', line],
+    ),
+    ...[`${server.user}@${server.host}`, ...(command === undefined ? [] : [command])],
   ];
   const input = stdin === undefined ? {} : { stdin };
   return [
@@ -86,8 +87,27 @@ async function benchServer(): Promise<void> {
       const results = compare(clients(server, options, 'cat >/dev/null', sparse), runs);
       print(table(`up ${values.size} MiB, ${cipher}`, results, bytes));
     }
+    for (const kind of ['local', 'dynamic'] as const) {
+      if (only.has(kind)) await benchForward(server, kind, options, cipher);
+    }
   }
 }
 
+/** One stream through -L or -D: processor time is the client's while the stream runs, without its start. */
+async function benchForward(server: Server, kind: 'local' | 'dynamic', options: readonly string[], cipher: string) {
+  const target = await startTarget(bytes);
+  const port = await freePort();
+  const forward = kind === 'local' ? ['-L', `127.0.0.1:${port}:127.0.0.1:${target.port}`] : ['-D', `127.0.0.1:${port}`];
+  const commands = clients(server, ['-N', ...forward, ...options]);
+  const socks = kind === 'local' ? {} : { socks: target.port };
+  for (const way of ['down', 'up'] as const) {
+    const results = await compareBy(commands, runs, (command) =>
+      throughForward(command, { port, way, bytes, ...socks }),
+    );
+    print(table(`${forward[0]} ${way} ${values.size} MiB, ${cipher}`, results, bytes));
+  }
+  target.close();
+}
+
 if (only.has('start')) benchStart();
-if (only.has('connect') || only.has('down') || only.has('up')) await benchServer();
+if (['connect', 'down', 'up', 'local', 'dynamic'].some((name) => only.has(name))) await benchServer();

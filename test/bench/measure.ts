@@ -62,12 +62,30 @@ export function compare(commands: readonly Command[], runs: number): Result[] {
       samples[index]!.push(runOnce(command));
     });
   }
-  return commands.map((command, index) => {
-    const taken = samples[index]!;
-    const of = (field: keyof Sample) => median(taken.map((sample) => sample[field]));
-    return { name: command.name, wall: of('wall'), cpu: of('cpu'), peak: of('peak') };
-  });
+  return medians(commands, samples);
 }
+
+/** The same for what is measured otherwise than by running a command to its end. */
+export async function compareBy(
+  commands: readonly Command[],
+  runs: number,
+  run: (command: Command) => Promise<Sample>,
+): Promise<Result[]> {
+  const samples = commands.map((): Sample[] => []);
+  for (let round = 0; round <= runs; round++) {
+    for (const [index, command] of commands.entries()) {
+      const sample = await run(command);
+      if (round > 0) samples[index]!.push(sample);
+    }
+  }
+  return medians(commands, samples);
+}
+
+const medians = (commands: readonly Command[], samples: readonly (readonly Sample[])[]): Result[] =>
+  commands.map(({ name }, index) => {
+    const of = (field: keyof Sample) => median(samples[index]!.map((sample) => sample[field]));
+    return { name, wall: of('wall'), cpu: of('cpu'), peak: of('peak') };
+  });
 
 /** A table whose last columns are the ratios to the last row, the one to compare with. */
 export function table(title: string, results: readonly Result[], bytes = 0): string {
