@@ -42,7 +42,7 @@ export class Differences {
     // Loaded late: most runs compare nothing.
     const { firstDifference, LONGEST_DIFFED, unifiedHunks } = await import('./unified.ts');
     if (Math.max(before.length, after.length) > LONGEST_DIFFED) {
-      const line = firstDifference(before.parts(), after.parts());
+      const line = await firstDifference(before.parts(), after.parts());
       const sizes = `${before.length} and ${after.length} bytes`;
       return this.say(stream, `(too long for a diff: ${sizes}, different from line ${line} on)`, 'yellow');
     }

@@ -6,6 +6,7 @@
  */
 
 import { isUtf8 } from 'node:buffer';
+import { StringDecoder } from 'node:string_decoder';
 import type { FleetOutcome, HostEvent, HostResult, OutputStream } from '../../client/index.ts';
 import { Lines, type TakeLine } from './lines.ts';
 import type { Output } from './output.ts';
@@ -49,26 +50,42 @@ const OBEYED_ALL = new RegExp(OBEYED, 'g');
 /** Text as the inside of a JSON string. */
 const escaped = (text: string): string => jsonOf(text).slice(1, -1);
 
-function isUtf8Throughout(buffer: SpillBuffer): boolean {
-  const decoder = new TextDecoder('utf-8', { fatal: true });
-  try {
-    for (const part of buffer.parts()) decoder.decode(part, { stream: true });
-    decoder.decode();
-    return true;
-  } catch {
-    return false;
+const NOTHING = new Uint8Array(0);
+
+/** Gives nothing for every part it looked at, so that the reader may do something else in between. */
+function* isUtf8Throughout(buffer: SpillBuffer): Generator<Uint8Array, boolean> {
+  let rest = NOTHING;
+  for (const part of buffer.parts()) {
+    const bytes = rest.length === 0 ? part : Buffer.concat([rest, part]);
+    const whole = wholeCharacters(bytes);
+    if (!isUtf8(bytes.subarray(0, whole))) return false;
+    rest = bytes.slice(whole);
+    yield NOTHING;
   }
+  return rest.length === 0;
+}
+
+/** How many of the bytes come before a character that is not over yet. */
+function wholeCharacters(bytes: Uint8Array): number {
+  for (let back = 1; back <= Math.min(3, bytes.length); back++) {
+    const byte = bytes[bytes.length - back]!;
+    if ((byte & 0xc0) === 0x80) continue;
+    const length = byte >= 0xf0 ? 4 : byte >= 0xe0 ? 3 : byte >= 0xc0 ? 2 : 1;
+    return length > back ? bytes.length - back : bytes.length;
+  }
+  return bytes.length;
 }
 
 /** `"text":"..."` or `"base64":"..."` in pieces; the buffer is empty afterwards. */
 function* field(textName: string, base64Name: string, buffer: SpillBuffer): Generator<Uint8Array> {
-  if (isUtf8Throughout(buffer)) {
-    const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
+  if (yield* isUtf8Throughout(buffer)) {
+    const decoder = new StringDecoder('utf8');
     yield Buffer.from(`"${textName}":"`);
-    for (const part of buffer.drain()) yield Buffer.from(escaped(decoder.decode(part, { stream: true })));
+    for (const part of buffer.drain())
+      yield Buffer.from(escaped(decoder.write(Buffer.from(part.buffer, part.byteOffset, part.length))));
   } else {
     yield Buffer.from(`"${base64Name}":"`);
-    let rest: Uint8Array = new Uint8Array(0);
+    let rest = NOTHING;
     for (const part of buffer.drain()) {
       const bytes = Buffer.concat([rest, part]);
       const whole = bytes.length - (bytes.length % 3); // base64 can be cut only there

@@ -12,6 +12,8 @@ import type { Writable } from 'node:stream';
 const BLOCK = 64 * 1024;
 /** Larger pieces are handed on as they are; copying them would cost more than a second write. */
 const LARGE = 16 * 1024;
+/** Milliseconds of writing in one turn of the event loop: connections, timers and Ctrl-C have theirs in between. */
+const TURN = 10;
 /** So much may wait before writers are asked to. */
 const HIGH = 256 * 1024;
 
@@ -37,6 +39,8 @@ export class Output {
   private fill = 0;
   private scheduled = false;
   private streamFull = false;
+  /** When this turn of the event loop has had enough; undefined before its first write. */
+  private turnEnd: number | undefined;
   private gone = false;
   private failure: unknown;
   private drained: { readonly promise: Promise<void>; readonly resolve: () => void } | undefined;
@@ -141,12 +145,25 @@ export class Output {
   private pump(): void {
     if (this.streamFull || this.gone) return;
     this.seal();
-    if (this.queue.length > 0) {
+    const end = this.endOfTurn();
+    if (this.queue.length > 0 && performance.now() < end) {
       this.options.before?.();
-      while (!this.streamFull && this.queue.length > 0) this.step();
+      // A file or a pipe takes everything at once: it is never full, and would have the whole process to itself.
+      while (!this.streamFull && this.queue.length > 0 && performance.now() < end) this.step();
       this.options.after?.();
     }
     if (this.queue.length === 0) this.releaseWriters();
+    else this.schedule();
+  }
+
+  private endOfTurn(): number {
+    if (this.turnEnd === undefined) {
+      this.turnEnd = performance.now() + TURN;
+      setImmediate(() => {
+        this.turnEnd = undefined;
+      });
+    }
+    return this.turnEnd;
   }
 
   private step(): void {
@@ -171,7 +188,8 @@ export class Output {
   }
 
   private hand(bytes: Uint8Array): void {
-    if (this.stream.write(bytes)) return;
+    // A source that only works says so with nothing.
+    if (bytes.length === 0 || this.stream.write(bytes)) return;
     this.streamFull = true;
     this.stream.once('drain', () => {
       // A stream that drains at once must not starve the connections.

@@ -28,10 +28,14 @@ export function unifiedHunks(before: string, after: string): string[] | undefine
   ]);
 }
 
+/** Comparisons between two rests: enough for some ten megabytes. */
+const BETWEEN_RESTS = 256;
+
 /** The number of the first line in which two texts of any length differ. */
-export function firstDifference(one: Iterable<Uint8Array>, other: Iterable<Uint8Array>): number {
+export async function firstDifference(one: Iterable<Uint8Array>, other: Iterable<Uint8Array>): Promise<number> {
   const [a, b] = [new Reader(one), new Reader(other)];
-  for (let line = 1; ; ) {
+  for (let line = 1, turn = 1; ; turn++) {
+    if (turn % BETWEEN_RESTS === 0) await new Promise<void>((resolve) => setImmediate(resolve));
     const length = Math.min(a.fill(), b.fill());
     if (length === 0) return line;
     const [x, y] = [a.take(length), b.take(length)];

@@ -1,3 +1,5 @@
+import { isUtf8 } from 'node:buffer';
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { type HostEvent, SshError } from '../../../client/index.ts';
 import { bytes, ends, output, play } from './harness.ts';
@@ -77,6 +79,29 @@ describe('--json', () => {
 });
 
 describe('--json=result', () => {
+  it('takes for text what is UTF-8 throughout, wherever it is cut, and loses no byte of the rest', async () => {
+    const unit = fc.constantFrom('a', '\n', 'ä', '€', '😀', '\xff', '\x80', '\xe2\x82', '\xf0\x9f');
+    await fc.assert(
+      fc.asyncProperty(fc.array(unit), fc.integer({ min: 1, max: 4 }), async (units, size) => {
+        const whole = Buffer.concat(
+          units.map((text) =>
+            Buffer.from(
+              text,
+              text.charCodeAt(0) >= 0x80 && text.charCodeAt(0) < 0x100 && text !== 'ä' ? 'latin1' : 'utf8',
+            ),
+          ),
+        );
+        // Spilled at once, a piece is what a block held.
+        const events: HostEvent[] = [];
+        for (let at = 0; at < whole.length; at += size) events.push(output(0, whole.subarray(at, at + size)));
+        const { stdout } = await play(['h'], [...events, ends(0, { class: 'ok' })], { mode: 'json-result' });
+        const [object] = parse(stdout.text);
+        if (isUtf8(whole)) expect(object!.stdout).toBe(whole.toString());
+        else expect(Buffer.from(object!.stdoutBase64 as string, 'base64').equals(whole)).toBe(true);
+      }),
+    );
+  });
+
   it('writes one object a host with all it said', async () => {
     const { stdout, stderr } = await play(
       ['a', 'b'],

@@ -98,6 +98,46 @@ describe('Output', () => {
     expect(read).toBe(100);
   });
 
+  it('lets others have their turn while a stream that is never full takes a long source', async () => {
+    const greedy = new Writable({ highWaterMark: 2 ** 30, write: (_chunk, _encoding, done) => done() });
+    const output = new Output(greedy);
+    let turns = 0;
+    let over = false;
+    const count = (): void => {
+      turns++;
+      if (!over) setImmediate(count);
+    };
+    output.writeAll(
+      (function* () {
+        // About a quarter of a second of work.
+        for (let i = 0; i < 250; i++) {
+          const until = performance.now() + 1;
+          while (performance.now() < until);
+          yield i % 2 === 0 ? new Uint8Array(0) : Buffer.alloc(64 * 1024);
+        }
+      })(),
+    );
+    setImmediate(count);
+    await output.end();
+    over = true;
+    expect(turns).toBeGreaterThan(10);
+  });
+
+  it('lets others have their turn while somebody writes without end to such a stream', async () => {
+    const greedy = new Writable({ highWaterMark: 2 ** 30, write: (_chunk, _encoding, done) => done() });
+    const output = new Output(greedy);
+    let over = false;
+    setTimeout(() => {
+      over = true;
+    }, 50);
+    const piece = Buffer.alloc(64 * 1024);
+    while (!over) {
+      output.write(piece);
+      await output.ready();
+    }
+    await output.end();
+  });
+
   it('takes a reader that left quietly, once', async () => {
     let told = 0;
     const output = new Output(failing('EPIPE'), { onClosed: () => told++ });

@@ -65,17 +65,17 @@ describe('firstDifference', () => {
   const parts = (text: string, size: number): Uint8Array[] =>
     Array.from({ length: Math.ceil(text.length / size) }, (_, i) => Buffer.from(text.slice(i * size, (i + 1) * size)));
 
-  it('finds the line, whatever the parts', () => {
-    fc.assert(
-      fc.property(
+  it('finds the line, whatever the parts', async () => {
+    await fc.assert(
+      fc.asyncProperty(
         fc.string({ unit: fc.constantFrom('a', '\n') }),
         fc.string({ unit: fc.constantFrom('a', '\n') }),
         fc.integer({ min: 1, max: 5 }),
         fc.integer({ min: 1, max: 5 }),
-        (a, b, m, n) => {
+        async (a, b, m, n) => {
           let same = 0;
           while (same < a.length && a[same] === b[same]) same++;
-          expect(firstDifference(parts(a, m), parts(b, n))).toBe(a.slice(0, same).split('\n').length);
+          expect(await firstDifference(parts(a, m), parts(b, n))).toBe(a.slice(0, same).split('\n').length);
         },
       ),
     );
