@@ -34,7 +34,6 @@ export async function interactive(intent: ClusterIntent, context: RunContext): P
       context,
       run,
       parallel: selection!.parallel,
-      prompter: context.prompter,
       settings,
       interrupts,
       terminal,

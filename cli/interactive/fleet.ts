@@ -1,15 +1,7 @@
 /** The nodes' connections: all at the beginning, the lost ones again later; how many at a time is the fleet's business. */
 
 import { isatty } from 'node:tty';
-import {
-  type HostPlan,
-  type HostResult,
-  type JumpPool,
-  openHost,
-  type Prompter,
-  runOnHosts,
-  SshError,
-} from '../../client/index.ts';
+import { type HostPlan, type HostResult, type JumpPool, openHost, runOnHosts, SshError } from '../../client/index.ts';
 import { forwardsOf } from '../commands/fleet.ts';
 import { jumpPool, logTo, openContext, type RunContext, showBanner } from '../context.ts';
 import { environment } from '../environment.ts';
@@ -26,7 +18,6 @@ export interface FleetSettings {
   readonly parallel: number;
   readonly directory: string | undefined;
   readonly events: NodeEvents;
-  readonly prompter: Prompter;
   /** A connection that could not be had. */
   readonly onFailure: (node: ShellNode, text: string) => void;
 }
@@ -57,9 +48,13 @@ export class NodeFleet {
     );
   }
 
-  /** Connects these; one result for each. */
-  async connect(nodes: readonly ShellNode[], signal: AbortSignal): Promise<readonly HostResult[]> {
-    const { entries, context, run, parallel, prompter, onFailure } = this.#settings;
+  /** Connects these; one result for each. Told of each that came to its end, good or bad. */
+  async connect(
+    nodes: readonly ShellNode[],
+    signal: AbortSignal,
+    onEach: () => void = () => {},
+  ): Promise<readonly HostResult[]> {
+    const { entries, context, run, parallel, onFailure } = this.#settings;
     const jobs = nodes.map((node) => ({ ...entries[node.number - 1]!, node }));
     const isTerminal = isatty(2);
     const { results } = await runOnHosts(
@@ -69,7 +64,6 @@ export class NodeFleet {
         const opened = await openHost(
           plan,
           openContext(context, {
-            prompter,
             signal: host.signal,
             jump: this.#pool.jump,
             handshake: () => host.handshake(),
@@ -83,9 +77,10 @@ export class NodeFleet {
         await node.attach(opened, await forwardsOf(job, node.number - 1, context, opened));
       },
       (event) => {
-        if (event.type !== 'result' || event.result.error === undefined) return;
+        if (event.type !== 'result') return;
         const { node, plan } = jobs[event.host]!;
-        onFailure(node, this.describe(plan, event.result.error));
+        if (event.result.error !== undefined) onFailure(node, this.describe(plan, event.result.error));
+        onEach();
       },
       {
         parallel,

@@ -36,6 +36,8 @@ export class Screen {
   readonly #lines: string[] = [];
   #editor: Interface | undefined;
   #over = false;
+  /** On the terminal's last line before anything is read. */
+  #status = '';
   #wake: () => void = () => {};
   /** What is on the terminal's last line, before what is typed. */
   #prompt = '';
@@ -98,6 +100,18 @@ export class Screen {
       this.#wake();
     });
     editor.on('close', () => this.end());
+  }
+
+  /** Lines are being read. */
+  get reads(): boolean {
+    return this.#editor !== undefined && !this.#over;
+  }
+
+  /** A line that other output goes above, until reading begins; nothing takes it away. */
+  status(text: string): void {
+    if (!this.terminal || this.#editor !== undefined || text === this.#status || this.#out.destroyed) return;
+    this.#status = text;
+    this.#out.write(`\r\x1b[K${text}`);
   }
 
   /** No more lines: what waits for one gets none. */
@@ -191,8 +205,11 @@ export class Screen {
     if (target.destroyed) return undefined;
     const editor = this.terminal && !this.#over ? this.#editor : undefined;
     let more: boolean;
-    if (editor === undefined) more = target.write(bytes);
-    else {
+    if (editor === undefined) {
+      if (this.#status !== '') target.write('\r\x1b[K');
+      more = target.write(bytes);
+      if (this.#status !== '') target.write(this.#status);
+    } else {
       this.#erase(editor);
       more = target.write(bytes);
       if (this.#prompt !== '' || editor.line !== '') editor.prompt(true);
@@ -204,20 +221,18 @@ export class Screen {
     });
   }
 
-  /** Somebody else asks on the terminal meanwhile. */
-  async aside<T>(work: () => Promise<T>): Promise<T> {
+  /** Gives the terminal to somebody who asks a question; the function returned takes it back. */
+  lend(): () => void {
+    this.status('');
     const { terminal } = this.#stdin;
-    if (!this.terminal || terminal === undefined || this.#editor === undefined) return work();
-    terminal.pause();
+    if (terminal === undefined || this.#editor === undefined || this.#over) return () => {};
+    const goOn = this.#stdin.hold();
     terminal.setRawMode(false);
-    try {
-      return await work();
-    } finally {
-      if (!this.#over) {
-        terminal.setRawMode(true);
-        terminal.resume();
-      }
-    }
+    return () => {
+      if (this.#over) return;
+      terminal.setRawMode(true);
+      goOn();
+    };
   }
 
   /** The terminal as it was; settles when everything is written. */

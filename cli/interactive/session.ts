@@ -5,7 +5,7 @@
  * its output comes when it comes.
  */
 
-import type { Prompter } from '../../client/index.ts';
+import type { HostResult } from '../../client/index.ts';
 import { ExitCode, fleetExitCode } from '../exit.ts';
 import { formatHosts } from '../hosts/fold.ts';
 import type { Interrupts } from '../signals.ts';
@@ -32,6 +32,9 @@ export interface SessionOptions extends Omit<FleetSettings, 'events' | 'onFailur
 
 const NEWLINE = Buffer.from('\n');
 
+/** Once the first node is there, so long the others are waited for before there is a prompt, in milliseconds. */
+const JOIN_PATIENCE = 3000;
+
 const plural = (count: number): string => (count === 1 ? '1 node' : `${count} nodes`);
 
 export class Session {
@@ -47,12 +50,16 @@ export class Session {
   #interrupted = false;
   #release: () => void = () => {};
   #connecting: AbortController | undefined;
+  /** For the first connections. */
+  readonly #joinAborter = new AbortController();
   #gather: boolean;
   #gathering: Gather | undefined;
   /** The selection that the toggle goes back to. */
   #before: readonly number[] = [1];
   #lastFailed = false;
   #readerGone = false;
+  /** Nodes are still being connected for the first time. */
+  #joining = true;
 
   constructor(options: SessionOptions) {
     const { settings, terminal, color, entries, interrupts, context } = options;
@@ -79,7 +86,6 @@ export class Session {
     this.#fleet = new NodeFleet({
       ...options,
       directory: settings.workDir,
-      prompter: this.#prompter(options.prompter),
       events: {
         lines: (node, stream, lines) => this.#lines(node, stream, lines),
         lost: (node, error) => this.#lost(node, error),
@@ -90,14 +96,8 @@ export class Session {
       },
       onFailure: (node, text) => this.#about(node, text),
     });
+    context.prompter.onAsk = () => this.#screen.lend();
     interrupts.abort.addEventListener('abort', () => this.#stop(), { once: true });
-  }
-
-  #prompter(prompter: Prompter): Prompter {
-    return {
-      tell: (text) => prompter.tell(text),
-      ask: (request, signal) => this.#screen.aside(() => prompter.ask(request, signal)),
-    };
   }
 
   #bindings(): (readonly [string, () => void])[] {
@@ -122,17 +122,13 @@ export class Session {
 
   /** Returns what the process exits with. */
   async run(): Promise<number> {
-    const { interrupts, context, entries } = this.#options;
-    const { nodes } = this.#fleet;
+    const { interrupts, context } = this.#options;
     if (context.invocation.logFile === undefined) context.log.redirect((text) => this.#screen.print(text.trimEnd()));
     try {
-      const results = await this.#fleet.connect(nodes, interrupts.abort);
-      const connected = nodes.filter((node) => node.connected).length;
+      const results = await this.#join();
       if (interrupts.code !== undefined) return interrupts.code;
-      if (connected === 0) return fleetExitCode({ results, policy: 'worst' });
-      this.#screen.print(
-        `Connected to ${connected === entries.length ? plural(connected) : `${connected} of ${plural(entries.length)}`}`,
-      );
+      if (results !== undefined && this.#connected === 0) return fleetExitCode({ results, policy: 'worst' });
+      this.#screen.print(this.#joined());
       this.#screen.start();
       await this.#loop();
       if (interrupts.code !== undefined) {
@@ -143,13 +139,52 @@ export class Session {
       this.#screen.print('Goodbye!');
       return this.#options.terminal || !this.#lastFailed ? ExitCode.ok : ExitCode.failed;
     } finally {
+      this.#joinAborter.abort();
       await this.#screen.close();
       context.log.redirect((text) => void process.stderr.write(text));
       await this.#fleet.close();
     }
   }
 
+  get #connected(): number {
+    return this.#fleet.nodes.filter((node) => node.connected).length;
+  }
+
+  #joined(): string {
+    const count = this.#fleet.nodes.length;
+    const what = this.#connected === count ? plural(count) : `${this.#connected} of ${plural(count)}`;
+    return `Connected to ${what}${this.#joining ? ', the others join as they come' : ''}`;
+  }
+
+  /** Connects all; undefined when some are ready on a terminal and the others may take their time. */
+  async #join(): Promise<readonly HostResult[] | undefined> {
+    const { nodes } = this.#fleet;
+    const { terminal } = this.#options;
+    let ended = 0;
+    let ready = (): void => {};
+    const someReady = new Promise<undefined>((resolve) => void (ready = () => resolve(undefined)));
+    let patience: NodeJS.Timeout | undefined;
+    const show = (): void =>
+      this.#screen.status(ended < nodes.length ? `Connecting: ${ended} of ${nodes.length} ...` : '');
+    const results = this.#fleet.connect(nodes, this.#joinAborter.signal, () => {
+      ended++;
+      if (this.#screen.reads) this.#screen.refresh(this.#prompt());
+      else show();
+      if (terminal && this.#connected > 0) patience ??= setTimeout(ready, JOIN_PATIENCE);
+    });
+    if (terminal) show();
+    void results.finally(() => {
+      clearTimeout(patience);
+      this.#joining = false;
+      if (this.#screen.reads) this.#screen.print(this.#joined());
+    });
+    const first = await Promise.race([results, someReady]);
+    this.#screen.status('');
+    return first;
+  }
+
   #stop(): void {
+    this.#joinAborter.abort();
     this.#connecting?.abort();
     this.#screen.forget();
     this.#screen.end();
@@ -287,6 +322,7 @@ export class Session {
     const lost = this.#fleet.nodes.filter(
       ({ number, connected }) => !connected && (numbers.length === 0 || numbers.includes(number)),
     );
+    if (this.#joining) return this.#screen.print('Still connecting: the others join as they come');
     if (lost.length === 0) return this.#screen.print('Nothing to do: connected already');
     const connecting = new AbortController();
     this.#connecting = connecting;

@@ -63,6 +63,11 @@ function isRegularFile(fd: number): boolean {
   }
 }
 
+/** Of Node's own streams; a read that was begun before it was stopped goes on. */
+interface ReadingStream {
+  readonly _handle: { readStop(): void; readStart(): void };
+}
+
 /** Reads standard input; nothing is taken from it before `start`. */
 export class StdinReader {
   readonly kind: Kind;
@@ -103,15 +108,20 @@ export class StdinReader {
   /** Leaves the terminal to another reader until the function returned is called. */
   hold(): () => void {
     this.#held = true;
-    this.#stream?.pause();
+    const stream = this.#stream ?? this.terminal;
+    stream?.pause();
+    // A stream that is paused still reads once: the first that is typed as an answer.
+    const handle = (stream as unknown as Partial<ReadingStream> | undefined)?._handle;
+    handle?.readStop();
     return () => {
       this.#held = false;
+      if (!this.#stopped) handle?.readStart();
       this.#goOn();
     };
   }
 
   #goOn(): void {
-    if (!this.#stopped && !this.#full && !this.#held) this.#stream?.resume();
+    if (!this.#stopped && !this.#full && !this.#held) (this.#stream ?? this.terminal)?.resume();
   }
 
   #readStream(sink: InputSink): void {

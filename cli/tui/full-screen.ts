@@ -96,7 +96,6 @@ export class FullScreen {
       });
   }
 
-  /** Not only paused: a stream that is paused still takes what is typed next. */
   #deafen(): void {
     const { fd, reader, raw } = this.#keyboard!;
     this.#keyboard = undefined;
@@ -134,8 +133,15 @@ export class FullScreen {
   /** Gives the terminal to somebody who asks a question; the function returned takes it back. */
   lend(): () => void {
     if (this.#keyboard === undefined) return () => {};
-    this.#deafen();
-    return () => this.#listen();
+    const { raw, reader } = this.#keyboard;
+    const goOn = reader.hold();
+    raw.leave();
+    return () => {
+      if (this.#keyboard === undefined) return;
+      raw.enter();
+      this.#show();
+      goOn();
+    };
   }
 
   /** The terminal as it was. */
