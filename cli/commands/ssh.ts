@@ -139,7 +139,7 @@ export async function ssh(plan: HostPlan, intent: SshIntent, context: RunContext
     return await new OneHost(opened, route, { plan, intent, remote, tty, context, interrupts }).run();
   } catch (error) {
     if (interrupts.code !== undefined) return interrupts.code;
-    const lost = lostConnection(error, plan.host);
+    const lost = lostConnection(error, plan.hostName);
     if (lost === undefined) throw error;
     printErr(`${lost}\r\n`);
     return ExitCode.ssh;
@@ -286,7 +286,8 @@ class OneHost {
       stdin: plan.session.stdinNull || background !== undefined ? undefined : new StdinReader(),
       stdout: new FdSink(1),
       stderr: new FdSink(2),
-      host: plan.host,
+      host: plan.hostName,
+      shared: this.#route.kind === 'shared',
       tty,
       ttyRequired: plan.session.requestTty === 'force' || plan.session.requestTty === 'yes',
       escapeChar,
@@ -376,7 +377,10 @@ function forwardControl(forwards: Forwards, context: RunContext): ForwardControl
       forwards
         .list()
         .filter((each) => each.connections > 0)
-        .map((each) => `forwarding ${each.address}:${each.port}: ${each.connections} connections`),
+        .map(({ address, port, connections }) => {
+          const at = address.includes(':') ? `[${address}]` : address;
+          return `forwarding ${at}:${port}: ${connections} connection${connections === 1 ? '' : 's'}`;
+        }),
     stopListening() {
       for (const each of forwards.list()) void each.cancel();
     },

@@ -43,6 +43,8 @@ export interface SessionOptions {
   readonly stderr: FdSink;
   /** As messages call it. */
   readonly host: string;
+  /** Somebody else holds the connection. */
+  readonly shared?: boolean;
   /** A pty was asked for. */
   readonly tty: boolean;
   /** RequestTTY yes or force: without a pty there is no session. */
@@ -382,9 +384,9 @@ class InteractiveSession {
 
   /** Beside the log, as ssh(1) says it; -q silences this one. */
   async #goodbye(): Promise<void> {
-    const { tty, log, host, stderr } = this.#options;
+    const { tty, log, host, stderr, shared = false } = this.#options;
     if (!tty || !log.wants('info')) return;
-    await this.#say(`Connection to ${host} closed.`);
+    await this.#say(`${shared ? 'Shared connection' : 'Connection'} to ${host} closed.`);
     await stderr.flush();
   }
 
@@ -396,6 +398,7 @@ class InteractiveSession {
     const text = lostConnection(error, host);
     if (text === undefined) throw error;
     await this.#say(text);
+    await this.#goodbye();
     await stderr.flush();
     return NO_STATUS;
   }

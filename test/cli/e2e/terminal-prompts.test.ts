@@ -1,6 +1,6 @@
 // What is asked on the terminal: passwords, passphrases and host keys; and what is never asked.
 import { execFileSync } from 'node:child_process';
-import { chmodSync, copyFileSync, readFileSync } from 'node:fs';
+import { chmodSync, copyFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { isRoot, requireServer, type Server, startSshd, TEST_USER } from '../../interop/servers.ts';
@@ -132,18 +132,21 @@ describe.skipIf(!requireServer('sshd') || !hasPty)('questions', () => {
     const shared = ['-S', socket, '-o', 'ControlMaster=no', '-t', 'box', 'echo by""way'];
     using pty = start(['-S', socket, '-o', 'ControlMaster=ask', 'box']);
     await pty.expect(/\$ /, 20_000);
-    pty.type('echo fi""rst; sleep 3; echo sec""ond; stty size\r');
+    const [go, gone] = [join(box.shared, 'go'), join(box.shared, 'gone')];
+    pty.type(`echo fi""rst; until test -e ${go}; do sleep 0.1; done; echo sec""ond; touch ${gone}; stty size\r`);
     await pty.expect(/first\r\n/);
     const modes = await pty.modes();
     using guest = start(shared);
     await pty.expect(/Allow shared connection to box\? /, 20_000);
-    await new Promise((resolve) => setTimeout(resolve, 4000));
+    writeFileSync(go, '');
+    await expect.poll(() => existsSync(gone), { timeout: 20_000 }).toBe(true);
+    await new Promise((resolve) => setTimeout(resolve, 500));
     // What the session says meanwhile waits, and what is typed is the answer.
     expect(pty.output).not.toContain('second');
     pty.type('yes\r');
     await pty.expect(/yes\r\n.*second\r\n24 80\r\n/s);
     await ended(guest, 0);
-    expect(guest.output).toContain('byway');
+    expect(guest.output).toMatch(/byway\r\nShared connection to 127\.0\.0\.1 closed\.\r+\n/);
     expect(await pty.modes()).toEqual(modes);
     pty.type('exit 5\r');
     await ended(pty, 5);

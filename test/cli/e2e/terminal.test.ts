@@ -1,5 +1,6 @@
 // The command on a real terminal: a shell as a person uses it, and the terminal as it was after every way out.
 import { writeFileSync } from 'node:fs';
+import { connect } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { freePort, requireServer, type Server, startSshd } from '../../interop/servers.ts';
 import { hasPty, Pty } from '../session/pty.ts';
@@ -46,7 +47,7 @@ describe.skipIf(!requireServer('sshd') || !hasPty)('on a terminal', () => {
     pty.type('\x03');
     await pty.expect(/\[ready\] /);
     pty.type('exit 7\n');
-    await pty.expect(/Connection to box closed\.\r+\n/);
+    await pty.expect(/Connection to 127\.0\.0\.1 closed\.\r+\n/);
     await ended(pty, 7);
     expect(pty.output).not.toContain('not reached');
   });
@@ -85,7 +86,7 @@ describe.skipIf(!requireServer('sshd') || !hasPty)('on a terminal', () => {
     pty.type('\necho ag""ain\n');
     await pty.expect(/again\r\n/);
     pty.type('exit 3\n');
-    await pty.expect(/Connection to box closed\.\r+\n.*outer> /s);
+    await pty.expect(/Connection to 127\.0\.0\.1 closed\.\r+\n.*outer> /s);
     pty.type('echo "status $?"\n');
     await pty.expect(/status 3\r\n/);
     await expect.poll(() => pty.modes(), { timeout: 10_000 }).toEqual(before);
@@ -93,11 +94,49 @@ describe.skipIf(!requireServer('sshd') || !hasPty)('on a terminal', () => {
     await pty.exit;
   });
 
+  it('has the command line of ~C, and lists with ~#', async () => {
+    const port = await freePort();
+    using pty = start(['-o', 'EnableEscapeCommandline=yes', 'box']);
+    await pty.expect(/\$ /, 20_000);
+    pty.type('\r~C');
+    await pty.expect(/\r\nssh> $/);
+    pty.type(`-D ${port}\r`);
+    await pty.expect(/Forwarding port\.\r\n/);
+    const banner = await new Promise<string>((resolve, reject) => {
+      const socket = connect(port, '127.0.0.1', () => socket.write(Uint8Array.of(5, 1, 0)));
+      socket.once('error', reject);
+      socket.once('data', () => {
+        const to = Buffer.from([5, 1, 0, 1, 127, 0, 0, 1, server.port >> 8, server.port & 0xff]);
+        socket.write(to);
+        socket.on('data', (data: Buffer) => {
+          if (!data.includes('SSH-2.0')) return;
+          resolve(data.subarray(data.indexOf('SSH-2.0')).toString().slice(0, 7));
+          pty.type('\r~#');
+        });
+      });
+    });
+    expect(banner).toBe('SSH-2.0');
+    await pty.expect(/The following connections are open:\r\n {2}#0 client-session .*\r\n.*:\d+: 1 connection\r\n/);
+    pty.type('\r~C');
+    await pty.expect(/ssh> $/);
+    pty.type(`-KD${port}\r`);
+    await pty.expect(/Canceled forwarding\.\r\n/);
+    pty.type('\r~.');
+    await ended(pty, 255);
+  });
+
+  it('has no terminal over there with -t -f, and gives the one here back at once', async () => {
+    using pty = start(['-t', '-f', 'box', 'tty; sleep 0.5; echo la""ter']);
+    await pty.expect(/Pseudo-terminal will not be allocated because stdin is not a terminal\.\r\n/, 20_000);
+    await ended(pty, 0);
+    expect(pty.output).not.toContain('/dev/pts');
+  });
+
   it('leaves at ~. though the command hears nothing', async () => {
     using pty = start(['-t', 'box', 'trap "" INT HUP; echo de""af; sleep 2; sleep 2']);
     await pty.expect(/deaf\r\n/, 20_000);
     pty.type('\r~.');
-    await pty.expect(/Connection to box closed\.\r+\n/);
+    await pty.expect(/Connection to 127\.0\.0\.1 closed\.\r+\n/);
     await ended(pty, 255);
   });
 
@@ -126,7 +165,7 @@ describe.skipIf(!requireServer('sshd') || !hasPty)('on a terminal', () => {
       using pty = await shell(to);
       pty.type('kill -9 $PPID\n');
       await pty.expect(
-        /(Connection to box closed by remote host\.|Read from remote host box: Connection reset by peer)\r+\n/,
+        /(Connection to 127\.0\.0\.1 closed by remote host\.|Read from remote host 127\.0\.0\.1: Connection reset by peer)\r+\nConnection to 127\.0\.0\.1 closed\.\r+\n/,
       );
       await ended(pty, 255);
     } finally {
