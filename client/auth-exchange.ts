@@ -1,6 +1,13 @@
 /** One authentication attempt at a time as a promise, over the session's client authentication (RFC 4252). */
 
-import { type Binding, type ClientAuthEvent, type Prompt, type Session, SshError } from '../protocol/index.ts';
+import {
+  type Binding,
+  type ClientAuthEvent,
+  type HostbasedInputs,
+  type Prompt,
+  type Session,
+  SshError,
+} from '../protocol/index.ts';
 
 export type AuthReply =
   | { readonly type: 'success' }
@@ -144,6 +151,14 @@ export class AuthExchange {
   dataToSign(algorithm: string, blob: Uint8Array): Uint8Array {
     this.#settleBinding();
     return this.#session.auth.dataToSign(this.user, algorithm, blob, this.binding);
+  }
+  hostbasedData(identity: HostbasedInputs): Uint8Array {
+    return this.#session.auth.hostbasedData(this.user, identity, this.binding);
+  }
+  hostbased(identity: HostbasedInputs, signature: Uint8Array): Promise<AuthReply> {
+    const { algorithm, blob, clientHost, clientUser } = identity;
+    const body = { algorithm, blob, clientHost, clientUser, signature };
+    return this.#do(() => this.#session.auth.hostbased(this.user, body));
   }
   publicKey(algorithm: string, blob: Uint8Array, signature: Uint8Array): Promise<AuthReply> {
     return this.#do(() => this.#session.auth.publicKey(this.user, algorithm, blob, signature, this.binding));

@@ -7,6 +7,7 @@
 
 import { type Binding, SshError } from '../protocol/index.ts';
 import type { AuthExchange, AuthReply } from './auth-exchange.ts';
+import type { HostIdentity } from './hostbased.ts';
 import type { Prompter } from './prompter.ts';
 
 /** A key that can sign, wherever it lives. */
@@ -42,6 +43,8 @@ export interface AuthPlan {
   readonly prompter?: Prompter | undefined;
   /** How often a password is asked for. */
   readonly passwordPrompts: number;
+  /** Keys of this host that vouch for its user (HostbasedAuthentication). */
+  readonly hostIdentities?: (() => AsyncIterable<HostIdentity>) | undefined;
   readonly keyboardInteractiveDevices?: string | undefined;
   /** For the prompt: `user@host's password: `. */
   readonly hostLabel: string;
@@ -78,6 +81,7 @@ class Attempts {
   #again: Identity[] = [];
   #passwordAsks = 0;
   #interactiveAsks = 0;
+  #hostIdentities: AsyncIterator<HostIdentity> | undefined;
 
   constructor(exchange: AuthExchange, plan: AuthPlan) {
     this.#exchange = exchange;
@@ -115,6 +119,7 @@ class Attempts {
   /** Lets go of what the identities hold: an agent's socket. */
   async end(): Promise<void> {
     await this.#identities.return?.();
+    await this.#hostIdentities?.return?.();
   }
 
   /** True when we are in. */
@@ -159,6 +164,8 @@ class Attempts {
     switch (method) {
       case 'publickey':
         return this.#publicKey();
+      case 'hostbased':
+        return this.#hostbased();
       case 'password':
         return this.#password();
       case 'keyboard-interactive':
@@ -228,6 +235,21 @@ class Attempts {
     if (server === undefined) return accepted.find((name) => name === identity.type);
     const plain = (name: string): string => name.replace(/-cert-v01@openssh\.com$/, '');
     return accepted.find((name) => server.includes(plain(name)) || server.includes(name));
+  }
+
+  // ---- this host's keys
+
+  async #hostbased(): Promise<AuthReply | undefined> {
+    this.#hostIdentities ??= this.#plan.hostIdentities?.()[Symbol.asyncIterator]();
+    for (;;) {
+      const next = await this.#hostIdentities?.next();
+      if (next === undefined || next.done === true) return undefined;
+      const identity = next.value;
+      const signature = await identity.sign(this.#exchange.hostbasedData(identity));
+      if (signature === undefined) continue;
+      this.#exchange.tried.push(identity.label);
+      return this.#exchange.hostbased(identity, signature);
+    }
   }
 
   // ---- passwords

@@ -235,10 +235,7 @@ function isWelcome({ accepted, requiredRsaSize = 0, log }: IdentitySources, cand
     return false;
   }
   if (entry !== undefined) return true;
-  if (key.type.startsWith('sk-')) {
-    log?.(1, `ignoring authenticator-hosted key ${label}: tokens sign through an agent only`);
-    return false;
-  }
+  if (key.type.startsWith('sk-')) return true;
   if (file === undefined || file.publicOnly) {
     log?.(1, certificate === undefined ? `no private key for ${label}` : `no private key for certificate ${label}`);
     return false;
@@ -269,6 +266,14 @@ async function toIdentity(
     const signer = (algorithm: string, data: Uint8Array): Promise<Uint8Array | undefined> =>
       signInAgent(sources, agent, candidate, algorithm, data);
     return { ...shared, source: 'agent', costly: true, sign: signer };
+  }
+  if (key.type.startsWith('sk-')) {
+    const what = `${labelOf(key, certificate)} key "${label}"`;
+    sources.store.warn(
+      label,
+      `The ${what} is kept in a token, which signs through an agent only: add it to one (ssh-add).`,
+    );
+    return undefined;
   }
   if (file === undefined) return undefined;
   return {

@@ -95,7 +95,8 @@ export class KeyStore {
     this.#options = options;
   }
 
-  #warn(path: string, text: string): void {
+  /** Says once why the keys of `path` cannot be had, however many hosts want them. */
+  warn(path: string, text: string): void {
     if (this.#warned.has(path)) return;
     this.#warned.add(path);
     this.#options.warn?.(text);
@@ -116,7 +117,7 @@ export class KeyStore {
       const missing = isMissing(error);
       if (!missing) this.#contents.set(path, { state: 'unusable', reason: reasonOf(error) });
       else if (beside === undefined) {
-        if (explicit) this.#warn(path, `Warning: Identity file ${path} not accessible: ${reasonOf(error)}.`);
+        if (explicit) this.warn(path, `Warning: Identity file ${path} not accessible: ${reasonOf(error)}.`);
         return undefined;
       }
       // The agent may hold a key whose public half is all that lies here.
@@ -184,7 +185,7 @@ export class KeyStore {
     const info = statSync(path);
     if (process.platform === 'win32' || info.uid !== process.getuid?.() || (info.mode & 0o077) === 0) return true;
     const mode = (info.mode & 0o777).toString(8).padStart(4, '0');
-    this.#warn(
+    this.warn(
       path,
       [
         '@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@',
@@ -205,7 +206,7 @@ export class KeyStore {
     const contents = this.#contents.get(path);
     if (contents === undefined) return undefined;
     if (contents.state === 'unusable') {
-      this.#warn(path, `Load key "${path}": ${contents.reason}`);
+      this.warn(path, `Load key "${path}": ${contents.reason}`);
       return undefined;
     }
     if (!this.#isPrivate(path)) return undefined;
@@ -236,13 +237,13 @@ export class KeyStore {
       } catch (error) {
         if (!(error instanceof SshError)) throw error;
         if (error.code !== 'key-passphrase') {
-          this.#warn(path, `Load key "${path}": ${reasonOf(error)}`);
+          this.warn(path, `Load key "${path}": ${reasonOf(error)}`);
           return undefined;
         }
         log?.(2, 'bad passphrase given, try again...');
       }
     }
-    this.#warn(path, `Load key "${path}": incorrect passphrase supplied to decrypt private key`);
+    this.warn(path, `Load key "${path}": incorrect passphrase supplied to decrypt private key`);
     return undefined;
   }
 
@@ -254,7 +255,7 @@ export class KeyStore {
       if (explicit || lstatSync(path, { throwIfNoEntry: false }) !== undefined)
         certificate = parsePublicKeyFile(readBounded(path)).certificate;
     } catch (error) {
-      if (explicit) this.#warn(path, `Warning: Certificate file ${path} not accessible: ${reasonOf(error)}.`);
+      if (explicit) this.warn(path, `Warning: Certificate file ${path} not accessible: ${reasonOf(error)}.`);
     }
     this.#certificates.set(path, certificate);
     return certificate;

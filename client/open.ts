@@ -3,6 +3,7 @@
  * order of identities, all as the plan says.
  */
 
+import type { Socket } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import type { AlgorithmPreferences, Binding, CryptoProvider, Negotiated, PeerVersion } from '../protocol/index.ts';
 import { SshError, supportedAlgorithms } from '../protocol/index.ts';
@@ -15,6 +16,7 @@ import type { Environment } from './config/tokens.ts';
 import { connect, type Log } from './connect.ts';
 import type { Connection } from './connection.ts';
 import { type HostKeyOutcome, type HostKeyRules, knownHostsPolicy, orderHostKeyAlgorithms } from './host-key.ts';
+import { hostIdentities } from './hostbased.ts';
 import { identities } from './identities.ts';
 import type { KeyStore } from './key-store.ts';
 import { runKnownHostsCommand } from './known-hosts-command.ts';
@@ -56,6 +58,10 @@ export interface OpenContext {
   readonly software?: string | undefined;
   /** The environment of KnownHostsCommand and its `${NAME}`; default: the process's. */
   readonly env?: Environment | undefined;
+  /** Where this host's own keys are, for host-based log-ins; default `/etc/ssh`. */
+  readonly hostKeyFolder?: string | undefined;
+  /** OpenSSH's helper that signs with them; default: where systems put it. */
+  readonly keysign?: string | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -68,10 +74,13 @@ export interface Opened {
 }
 
 /** Methods this stack can do, in ssh(1)'s order. */
-const knownMethods = ['publickey', 'keyboard-interactive', 'password'];
+const knownMethods = ['hostbased', 'publickey', 'keyboard-interactive', 'password'];
 
 const weakKeyExchange =
   '** WARNING: connection is not using a post-quantum key exchange algorithm (see https://openssh.com/pq.html).';
+
+const noPkcs11 = (library: string): string =>
+  `PKCS11Provider ${library} is not used: Node.js cannot load such a library; put the token's keys into an agent (ssh-add -s ${library}).`;
 
 /** Connects as the plan says; throws SshError with the code of the step that failed. */
 export async function openHost(plan: HostPlan, context: OpenContext): Promise<Opened> {
@@ -84,20 +93,19 @@ export async function openHost(plan: HostPlan, context: OpenContext): Promise<Op
   const timeout = (plan.connectTimeout ?? 0) * 1000;
   context.onPhase?.('connect');
   const endTurn = await context.handshake?.();
-  let address: string | undefined;
+  let way: Way | undefined;
   try {
     const connection = await connect({
       host: plan.hostName,
       port: plan.port,
       user: plan.user,
       crypto: context.crypto,
-      hostKey: (question) => knownHostsPolicy(rules)({ ...question, address: question.address ?? address }),
+      hostKey: (question) => knownHostsPolicy(rules)({ ...question, address: question.address ?? way?.address }),
       dial: async () => {
-        const way = await reach(plan, context, timeout);
-        address = way.address;
+        way = await reach(plan, context, timeout);
         return way.stream;
       },
-      auth: authPlan(plan, context, { distrusted: () => outcome.distrusted, address: () => address }),
+      auth: authPlan(plan, context, { distrusted: () => outcome.distrusted, way: () => way }),
       algorithms: await algorithmsOf(plan, context.crypto, rules),
       globals: { [HOST_KEYS_REQUEST]: updates.announced },
       ...(timeout > 0 && { handshakeTimeout: timeout }),
@@ -125,7 +133,7 @@ export async function openHost(plan: HostPlan, context: OpenContext): Promise<Op
       }),
     });
     connection.limitIdle(plan.session.channelTimeouts);
-    if (outcome.mayUpdate) updates.begin(connection, updateRules(plan, context, address));
+    if (outcome.mayUpdate) updates.begin(connection, updateRules(plan, context, way?.address));
     return { connection, distrusted: outcome.distrusted, hostKeysUpdated: () => updates.settled };
   } finally {
     endTurn?.();
@@ -221,8 +229,7 @@ async function algorithmsOf(
 
 interface Reached {
   readonly distrusted: () => boolean;
-  /** The address that was dialled; none through a proxy. */
-  readonly address: () => string | undefined;
+  readonly way: () => Way | undefined;
 }
 
 function authPlan(plan: HostPlan, context: OpenContext, reached: Reached): Omit<AuthPlan, 'log' | 'signal'> {
@@ -230,6 +237,7 @@ function authPlan(plan: HostPlan, context: OpenContext, reached: Reached): Omit<
   const { distrusted } = reached;
   const preferred = context.methods ?? auth.preferred ?? knownMethods;
   const enabled: Readonly<Record<string, boolean>> = {
+    hostbased: auth.hostbased,
     publickey: auth.pubkey !== 'no',
     'keyboard-interactive': auth.keyboardInteractive && !auth.batch,
     password: auth.password && !auth.batch,
@@ -240,8 +248,20 @@ function authPlan(plan: HostPlan, context: OpenContext, reached: Reached): Omit<
     accepted: auth.pubkey === 'no' ? [] : plan.algorithms.pubkeyAccepted,
     identities: (binding) => ourIdentities(plan, context, binding),
     hostBound: auth.pubkey !== 'unbound',
+    hostIdentities: () =>
+      hostIdentities({
+        crypto: context.crypto,
+        accepted: plan.algorithms.hostbasedAccepted,
+        user: plan.tokens.u ?? '',
+        socket: reached.way()?.socket,
+        folder: context.hostKeyFolder,
+        keysign: context.keysign,
+        warn: context.warn,
+        log: context.log,
+        signal: context.signal,
+      }),
     place: () => {
-      const address = reached.address();
+      const address = reached.way()?.address;
       return `${plan.hostName} ${address === undefined ? '(via proxy)' : `([${address}]:${plan.port})`}`;
     },
     // A password must not be told to a host that shows another key than it had.
@@ -260,6 +280,8 @@ function ourIdentities(plan: HostPlan, context: OpenContext, binding: Binding): 
   const { signal, log, warn, keys, crypto, agentOnly } = context;
   const agent = agentSocket === undefined ? undefined : () => connectAgent(agentSocket, signal ? { signal } : {});
   const prompter = auth.batch ? undefined : context.prompter;
+  const library = auth.pkcs11Provider;
+  if (library !== undefined && auth.pubkey !== 'no') keys.warn(library, noPkcs11(library));
   return identities({
     store: keys,
     crypto,
@@ -295,7 +317,9 @@ function interfaceAddress({ bindInterface, addressFamily }: HostPlan): string | 
 
 interface Way {
   readonly stream: ByteStream;
+  /** The address that was dialled, and from where; none through a proxy. */
   readonly address: string | undefined;
+  readonly socket?: Socket;
 }
 
 async function reach(plan: HostPlan, context: OpenContext, timeout: number): Promise<Way> {
@@ -324,7 +348,7 @@ async function reach(plan: HostPlan, context: OpenContext, timeout: number): Pro
         onFailure: (address, port, error) => log?.(1, `connect to address ${address} port ${port}: ${error.message}`),
       });
       log?.(1, 'Connection established.');
-      return { stream, address: stream.remoteAddress };
+      return { stream, address: stream.remoteAddress, socket: stream.socket };
     } catch (error) {
       const final = !(error instanceof SshError) || error.code === 'aborted' || error.code === 'dns';
       if (final || attempt >= plan.connectionAttempts) throw error;

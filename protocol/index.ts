@@ -8,6 +8,7 @@ export { type AgentKey, AgentServer, AgentStore } from './agent/server.ts';
 export { type AlgorithmPreferences, algorithms, defaultAlgorithms, supportedAlgorithms } from './algorithms.ts';
 export { ClientAuth, type ClientAuthEvent, type Prompt } from './auth/client.ts';
 export { type AuthRequest, ServerAuth, type ServerAuthEvent } from './auth/server.ts';
+export type { HostbasedInputs } from './auth/signed-data.ts';
 export { Channel, type ChannelOptions, type ChannelSignal, channelDefaults, STDERR } from './connection/channel.ts';
 export { StreamlocalForward, TcpipForward, TcpipForwardReply } from './connection/globals.ts';
 export { type IncomingOpen, Mux, type MuxEvent } from './connection/mux.ts';

@@ -71,6 +71,7 @@ export interface HostPlan {
     /** The user chose the order, not only added or removed some: it is not rearranged by what known_hosts holds. */
     readonly hostKeyChosen: boolean;
     readonly pubkeyAccepted: readonly string[];
+    readonly hostbasedAccepted: readonly string[];
     readonly caSignature: readonly string[];
     readonly requiredRsaSize: number;
     readonly compression: boolean;
@@ -82,6 +83,7 @@ export interface HostPlan {
     /** In order of preference; missing: the usual order. */
     readonly preferred?: readonly string[];
     readonly pubkey: 'yes' | 'no' | 'unbound' | 'host-bound';
+    readonly hostbased: boolean;
     readonly password: boolean;
     readonly keyboardInteractive: boolean;
     readonly kbdInteractiveDevices?: string;
@@ -90,6 +92,8 @@ export interface HostPlan {
     readonly identityFiles: readonly PlannedFile[];
     readonly certificateFiles: readonly PlannedFile[];
     readonly identitiesOnly: boolean;
+    /** PKCS11Provider: a library whose keys only an agent can use. */
+    readonly pkcs11Provider?: string;
     /** Path of the socket; missing: no agent. */
     readonly agentSocket?: string;
     readonly addKeysToAgent: AddKeysToAgent;

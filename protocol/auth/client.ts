@@ -26,7 +26,14 @@ import {
 } from '../messages/userauth.ts';
 import { Reader } from '../wire/reader.ts';
 import { Writer } from '../wire/writer.ts';
-import { CONNECTION_SERVICE, HOSTBOUND, signedData, USERAUTH_SERVICE } from './signed-data.ts';
+import {
+  CONNECTION_SERVICE,
+  HOSTBOUND,
+  type HostbasedInputs,
+  hostbasedData,
+  signedData,
+  USERAUTH_SERVICE,
+} from './signed-data.ts';
 
 export interface Prompt {
   readonly text: string;
@@ -155,6 +162,11 @@ export class ClientAuth {
         PublicKeySignedBody.encode({ signed: true, algorithm, blob, signature }),
       );
     }
+  }
+
+  /** The bytes that a key of the client's host has to sign for `hostbased`. */
+  hostbasedData(user: string, inputs: HostbasedInputs, { sessionId }: SessionBinding): Uint8Array {
+    return hostbasedData(sessionId, user, inputs);
   }
 
   hostbased(user: string, body: Parameters<typeof HostbasedBody.encode>[0]): void {

@@ -1,6 +1,6 @@
 // OpenSSH's ssh-agent and sshd together: restricted keys, certificates, keys added after a log-in, agents that fail.
 import { execFileSync } from 'node:child_process';
-import { copyFileSync, readFileSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer, connect as dial } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -9,6 +9,7 @@ import { connectAgent } from '../../transport/index.ts';
 import { failure, type Opening, open, Script, type Way, within } from './client.ts';
 import {
   certify,
+  findProgram,
   freshDir,
   type KeyFile,
   makeKey,
@@ -51,6 +52,29 @@ describe.skipIf(!requireServer('sshd', 'ssh-agent', 'ssh-add'))('with an agent o
     expect(log).toContain(`Server accepts key: in-agent ED25519 ${print} agent`);
     expect(log).toContain('get_agent_identities: bound agent to hostkey');
     expect(log.join('\n')).toMatch(/^Authenticated to 127\.0\.0\.1 \(\[127\.0\.0\.1\]:\d+\) using "publickey"\.$/m);
+  });
+
+  // The token that OpenSSH's regression suite brings: a library that keeps its secrets in the key handle.
+  const token = '/usr/lib/openssh/regress/misc/sk-dummy/sk-dummy.so';
+  describe.skipIf(!existsSync(token) || findProgram('ssh-sk-helper') === undefined)('keys of a token', () => {
+    it.each(['ed25519-sk', 'ecdsa-sk'])('%s', async (type) => {
+      const folder = freshDir('token');
+      const path = join(folder, type);
+      execFileSync('ssh-keygen', ['-q', '-t', type, '-w', token, '-N', '', '-f', path]);
+      await using at = await startSshd({ authorizedKeys: [readFileSync(`${path}.pub`, 'utf8').trim()] });
+      await using agent = await startAgent([], ['-P', token]);
+      const seen: { warnings: string[]; log: string[] } = { warnings: [], log: [] };
+      const alone = failure(open(at, { identities: [path], options: ['BatchMode=yes'] }, seen), 10_000);
+      expect(await alone).toMatchObject({ code: 'auth', detail: { tried: [] } });
+      const label = type.toUpperCase();
+      expect(seen.warnings).toEqual([
+        `The ${label} key "${path}" is kept in a token, which signs through an agent only: add it to one (ssh-add).`,
+      ]);
+      agent.add(path, '-S', token);
+      await using opening = await open(at, { identities: [path], agent: agent.socket });
+      await at.waitForLog(new RegExp(`Accepted publickey for .*: ${label} `));
+      expect(opening.warnings).toEqual([]);
+    });
   });
 
   describe('keys restricted to a destination (ssh-add -h)', () => {

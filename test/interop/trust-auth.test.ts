@@ -36,6 +36,14 @@ describe.skipIf(!requireServer('sshd', 'ssh-keygen'))('logging in to sshd', () =
     return path;
   };
 
+  it('says of a library for tokens that an agent has to load it, and goes on', async () => {
+    const seen = record();
+    await login({ identities: [one.path], options: ['PKCS11Provider=/usr/lib/opensc.so'] }, server, seen);
+    expect(seen.warnings).toEqual([
+      "PKCS11Provider /usr/lib/opensc.so is not used: Node.js cannot load such a library; put the token's keys into an agent (ssh-add -s /usr/lib/opensc.so).",
+    ]);
+  });
+
   describe('that wants two keys (AuthenticationMethods publickey,publickey)', () => {
     const serve = () =>
       startSshd({

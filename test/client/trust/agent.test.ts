@@ -119,7 +119,7 @@ async function attempt(server: DemoServer, sources: Partial<IdentitySources>, ac
   const warnings: string[] = [];
   const log: string[] = [];
   const keys: IdentitySources = {
-    store: new KeyStore({ crypto }),
+    store: new KeyStore({ crypto, warn: (text) => void warnings.push(text) }),
     crypto,
     files: [],
     certificates: [],
@@ -169,7 +169,9 @@ describe('a token behind an agent', () => {
       /Server accepts key: \S+token\.pub ED25519-SK SHA256:\S+ explicit authenticator agent/,
     );
     const without = await attempt(server, { files }, algorithms);
-    expect(without.log).toContain(`ignoring authenticator-hosted key ${named}: tokens sign through an agent only`);
+    expect(without.warnings).toEqual([
+      `The ED25519-SK key "${named}" is kept in a token, which signs through an agent only: add it to one (ssh-add).`,
+    ]);
   });
 });
 
