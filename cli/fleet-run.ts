@@ -7,6 +7,7 @@ import { isatty } from 'node:tty';
 import {
   type FleetOutcome,
   type HostContext,
+  type HostEvent,
   type HostPlan,
   type JumpPool,
   type Opened,
@@ -54,7 +55,18 @@ export function fleetEntries(intent: ClusterIntent, context: RunContext, command
 
 export type Connect = () => Promise<Opened>;
 
-export interface FleetJob {
+/** How a run behaves towards people, where that is another program's way and not ours. */
+export interface Manners {
+  /** Names as they are, even on a terminal. */
+  readonly plain?: boolean;
+  /** Sees every event when it has been shown. */
+  observe?(event: HostEvent): void;
+  interrupts?(): Pick<Interrupts, 'stop' | 'abort' | 'code' | 'dispose'>;
+  /** Instead of the exit rules of commands. */
+  exitCode?(outcome: FleetOutcome, interrupted: number | undefined): number;
+}
+
+export interface FleetJob extends Manners {
   /** What the files of --output-dir say was run. */
   readonly label: string;
   /** Milliseconds; 0 is no limit. */
@@ -63,8 +75,6 @@ export interface FleetJob {
   task(entry: FleetEntry, host: HostContext, connect: Connect): Promise<TaskOutcome>;
   /** Before the summary. */
   conclude?(rendering: Rendering): void;
-  /** Instead of the exit rules of commands. */
-  exitCode?(outcome: FleetOutcome): number;
 }
 
 const modeOf = ({ output, outputDir }: RunOptions): OutputMode | undefined => {
@@ -97,6 +107,7 @@ export async function runFleetJob(
     expectSame: run.expectSame,
     baseline,
     color: run.color,
+    plain: job.plain,
     stdout: process.stdout,
     stderr: process.stderr,
     env: context.env,
@@ -108,15 +119,7 @@ export async function runFleetJob(
   });
   const direct =
     intent.invocation.logFile === undefined ? context.log.redirect((text) => rendering.message(text)) : undefined;
-  const interrupts = new Interrupts({
-    stages: 2,
-    onStage: (stage) =>
-      rendering.message(
-        stage === 'stop'
-          ? 'Interrupted: no further hosts are started; once more ends what runs.\n'
-          : 'Ending what runs ...\n',
-      ),
-  });
+  const interrupts = job.interrupts?.() ?? ourInterrupts(rendering);
   const pool = jumpPool(context, 'many');
   const isTerminal = isatty(2);
   const onBanner = (message: Uint8Array): void => {
@@ -127,7 +130,11 @@ export async function runFleetJob(
     const outcome = await runOnHosts(
       entries,
       (entry, host) => job.task(entry, host, () => connection(entry, host, context, pool, onBanner)),
-      (event) => rendering.event(event),
+      (event) => {
+        const wait = rendering.event(event);
+        job.observe?.(event);
+        return wait;
+      },
       {
         parallel: selection!.parallel,
         ...(run.handshakes !== undefined && { handshakeLimit: run.handshakes }),
@@ -144,7 +151,7 @@ export async function runFleetJob(
     );
     job.conclude?.(rendering);
     await rendering.end(outcome);
-    if (job.exitCode !== undefined) return job.exitCode(outcome);
+    if (job.exitCode !== undefined) return job.exitCode(outcome, interrupts.code);
     const main = entries.findIndex(({ name }) => name === selection!.main);
     return fleetExitCode({
       results: outcome.results,
@@ -161,6 +168,17 @@ export async function runFleetJob(
     await pool.close();
   }
 }
+
+const ourInterrupts = (rendering: Rendering): Interrupts =>
+  new Interrupts({
+    stages: 2,
+    onStage: (stage) =>
+      rendering.message(
+        stage === 'stop'
+          ? 'Interrupted: no further hosts are started; once more ends what runs.\n'
+          : 'Ending what runs ...\n',
+      ),
+  });
 
 /** The whole screen for the run; loaded only when asked for. */
 async function openTui(

@@ -194,8 +194,11 @@ export const parseCommandLine = async (argv: readonly string[], context: Command
   });
 };
 
-const loadAll = async (reading: Reading, context: CommandLineContext): Promise<Config> => {
-  const named = reading.tokens.findLast(({ row }) => row.id === 'config')?.value;
+const loadAll = (reading: Reading, context: CommandLineContext): Promise<Config> =>
+  configuration(reading.tokens.findLast(({ row }) => row.id === 'config')?.value, context);
+
+/** The file, or the one named, and the cluster of a Backend.AI session. */
+export const configuration = async (named: string | undefined, context: CommandLineContext): Promise<Config> => {
   const config = await loadConfig(named, context);
   const session = backendAiCluster(context);
   if (session === undefined) return config;
@@ -274,7 +277,11 @@ const selectionOf = async (
   return [selection, { ...config, notes: [...config.notes, ...notes] }];
 };
 
-const clusterIntent = async (reading: Reading, given: Config, context: CommandLineContext): Promise<ClusterIntent> => {
+export const clusterIntent = async (
+  reading: Reading,
+  given: Config,
+  context: CommandLineContext,
+): Promise<ClusterIntent> => {
   const tokens = clusterTokens(reading, given);
   const invocation = applyOptions('cluster', tokens);
   if (reading.problem !== undefined) throw problemError('cluster', reading.problem);

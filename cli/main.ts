@@ -11,7 +11,8 @@ function fail(error: unknown): void {
 }
 
 const argv = process.argv.slice(2);
-if (argv.length === 1 && (argv[0] === '-V' || argv[0] === '--version')) {
+const isPdsh = /(^|[\\/])pdsh$/.test(process.argv[1] ?? '');
+if (argv.length === 1 && (argv[0] === '-V' || argv[0] === '--version') && !isPdsh) {
   printErr(`bssh ${VERSION}, Node.js ${process.version.slice(1)}\n`);
   process.exit(0);
 }

@@ -40,17 +40,22 @@ bssh \\- an ssh client for one host and for many
 .br
 .B bssh
 [\\fIoptions\\fR] ${subcommands.map(({ name }) => `\\fB${name}\\fR`).join(' | ')}
+.br
+.B bssh
+\\fB\\-\\-pdsh\\fR [\\fIpdsh options\\fR] [\\fIcommand\\fR]
 .SH DESCRIPTION
 `;
 
 const description = paragraphs(
   'With one host, bssh is used like ssh(1), and every option means what it means there.',
   'With a list of hosts (-H, -C, --hostfile) or a subcommand it works on all of them at once. A few letters then mean something else: -C is a cluster, -c a cluster if one is called so, -f a filter, -A the agent as the only source of keys, -P a password, -b gathers output. Long names always mean the same.',
+  'Behind --pdsh, or under the name pdsh, the command line is that of pdsh(1).',
   '--ssh, BSSH_MODE=ssh in the environment, or being started under the name ssh leaves only what ssh(1) does. After -- the words are always the command.',
 );
 
 const hosts = paragraphs(
   'A host is [user@]host[:port]; addresses of IPv6 with a port stand in brackets. node[01-16] is sixteen hosts, node[1,3-9/2] five, and there may be several brackets. @name is a cluster of the configuration file, ^file the hosts in a file.',
+  '@ssh are the hosts that ssh_config has names for, @slurm and @pbs those of the batch job we run in, @ansible those of an Ansible inventory; @ansible:web is a group of it. The nodes of a cluster may come from a command or an inventory; @cluster:group is a part of them.',
   'A comma or a blank joins, ! takes away, & keeps what both have, ^ keeps what only one has; all from left to right.',
 );
 

@@ -25,6 +25,7 @@ import {
   type SshIntent,
 } from './grammar.ts';
 import { Log, levelOf } from './log.ts';
+import { pdshWords } from './pdsh/options.ts';
 import { planOne } from './plan.ts';
 import { printErr, printOut } from './print.ts';
 import { VERSION } from './version.ts';
@@ -38,6 +39,11 @@ export async function run(argv: readonly string[], env: NodeJS.ProcessEnv, progr
     log: new Log(),
   };
   try {
+    const pdshLine = pdshWords(io.program, argv);
+    if (pdshLine !== undefined) {
+      const { pdsh } = await import('./pdsh/index.ts');
+      return await pdsh(pdshLine, commandLine(io), (intent) => contextFor(intent, io));
+    }
     const intent = await parseCommandLine(argv, commandLine(io));
     return await perform(intent, io);
   } catch (error) {
@@ -110,20 +116,23 @@ async function generate(what: string): Promise<number> {
   return 0;
 }
 
-async function connectAndRun(intent: SshIntent | ClusterIntent, io: Io): Promise<number> {
-  const { invocation } = intent;
+async function contextFor({ kind, invocation }: SshIntent | ClusterIntent, io: Io): Promise<RunContext> {
   const quiet = invocation.settings.some(
     ({ keyword, value }) => keyword.toLowerCase() === 'loglevel' && value.toLowerCase() === 'quiet',
   );
   io.log.level = levelOf(invocation.verbosity, quiet);
   const { refused } = invocation;
-  if (refused.length > 0 && intent.kind !== 'dump')
+  if (refused.length > 0 && kind !== 'dump')
     throw new SshError('unsupported', refused.join('\n'), { detail: { exit: ExitCode.ssh } });
   const { TerminalPrompter } = await import('./prompts.ts');
   const { backgroundPart } = await import('./background.ts');
   const prompter =
     backgroundPart()?.prompter ?? new TerminalPrompter({ env: io.env, onSecret: (secret) => io.log.hide(secret) });
-  const context = runContext(io, invocation, prompter);
+  return runContext(io, invocation, prompter);
+}
+
+async function connectAndRun(intent: SshIntent | ClusterIntent, io: Io): Promise<number> {
+  const context = await contextFor(intent, io);
   const code = await (intent.kind === 'cluster' ? manyHosts(intent, context) : oneHost(intent, context));
   const { parsed, hits, revalidated } = context.configFiles;
   context.log.debug(

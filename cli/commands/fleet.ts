@@ -18,9 +18,10 @@ import {
 import { logTo, type RunContext } from '../context.ts';
 import { environment } from '../environment.ts';
 import { type Expectation, Expected } from '../expectation.ts';
-import { type Connect, type FleetEntry, fleetEntries, runFleetJob } from '../fleet-run.ts';
+import { type Connect, type FleetEntry, fleetEntries, type Manners, runFleetJob } from '../fleet-run.ts';
 import type { ClusterIntent } from '../grammar.ts';
 import { printOut } from '../print.ts';
+import type { Rendering } from '../render/index.ts';
 import { SpooledStdin } from '../spooled-stdin.ts';
 import { neutraliseLine } from '../terminal.ts';
 
@@ -32,7 +33,11 @@ const KILL_PATIENCE = 2000;
 const FLEET_WINDOW = 1024 * 1024;
 
 /** Runs the words as a command on every host of the selection; the exit code of section "many hosts". */
-export async function runFleet(intent: ClusterIntent, context: RunContext): Promise<number> {
+export async function runFleet(
+  intent: ClusterIntent,
+  context: RunContext,
+  manners?: (entries: readonly FleetEntry[], rendering: () => Rendering) => Manners,
+): Promise<number> {
   const isPing = intent.subcommand === 'ping';
   const command = isPing ? undefined : intent.words.join(' ');
   const entries = fleetEntries(intent, context, command);
@@ -41,18 +46,30 @@ export async function runFleet(intent: ClusterIntent, context: RunContext): Prom
     return 0;
   }
   const input = intent.run.stdin && !isPing ? await SpooledStdin.take() : undefined;
-  const code = await runFleetJob(intent, context, entries, () => ({
+  const code = await runFleetJob(intent, context, entries, (rendering) => ({
     label: command ?? 'ping',
     timeout: (entry) => entry.selected.timeout * 1000,
     task: (entry, host, connect) =>
       command === undefined
         ? ping(host, connect)
         : exec(entry, host, context, connect, { command, input, expect: intent.run.expect }),
+    ...bound(manners?.(entries, rendering)),
     ...(isPing && { exitCode: ({ results }) => pingCode(results.map((result) => result.class === 'ok')) }),
   }));
   input?.close();
   return code;
 }
+
+/** The parts of somebody's manners, to be parts of a job. */
+const bound = (manners: Manners | undefined): Manners =>
+  manners === undefined
+    ? {}
+    : {
+        plain: manners.plain ?? false,
+        observe: (event) => manners.observe?.(event),
+        ...(manners.interrupts && { interrupts: () => manners.interrupts!() }),
+        ...(manners.exitCode && { exitCode: (...end) => manners.exitCode!(...end) }),
+      };
 
 /** The plan of each host, as text or as JSON. */
 export function dryRun(intent: ClusterIntent, entries: readonly FleetEntry[], command: string | undefined): string {

@@ -60,6 +60,12 @@ export const generalRows: readonly OptionRow[] = [
     ready: true,
   },
   {
+    id: 'pdsh',
+    group: 'Files and information',
+    help: 'As the first word: the others are read as pdsh(1) reads them',
+    ready: true,
+  },
+  {
     id: 'dump',
     ...both('G'),
     group: 'Files and information',

@@ -217,6 +217,7 @@ const steps: Readonly<Record<string, Step>> = {
     }
     if (into.current('ProxyCommand') !== undefined) into.fail('Cannot specify -J with ProxyCommand');
   },
+  pdsh: (into) => into.fail('--pdsh is the first word of a command line'),
   'protocol-1': (into) => into.fail('SSH protocol v.1 is no longer supported'),
   'strict-host-key-checking': (into, value, { row, typed }) => {
     if (!row.choices?.includes(value)) into.fail(`${typed} is one of ${row.choices?.join(', ')}`);

@@ -56,6 +56,8 @@ export interface RenderOptions {
   /** Default true; false: no host names in front of lines and above blocks. */
   readonly prefix?: boolean | undefined;
   readonly color?: ColorChoice | undefined;
+  /** Names are written in full and not aligned, even for somebody who watches. */
+  readonly plain?: boolean | undefined;
   readonly stdout: OutStream;
   readonly stderr: OutStream;
   readonly env: Readonly<Record<string, string | undefined>>;
@@ -188,9 +190,9 @@ function modeRenderer(
   }
 }
 
-function lookOf(stream: OutStream, { stdout, color = 'auto', env }: RenderOptions): Look {
+function lookOf(stream: OutStream, { stdout, color = 'auto', env, plain }: RenderOptions): Look {
   const harmless = stream.isTTY === true;
   // Into a pipe or file the rule is `host: line` on both streams, colour only when it was asked for.
-  const live = harmless && stdout.isTTY === true;
+  const live = harmless && stdout.isTTY === true && plain !== true;
   return { harmless, live, color: wantsColor(color, live, env) };
 }
