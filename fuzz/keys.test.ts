@@ -21,6 +21,7 @@ import {
   formatRfc4716,
   parsePublicKeyFile,
   parsePublicKeyLine,
+  parseRfc4716,
 } from '../protocol/keys/public-line.ts';
 import { sign, signatureRows, verify } from '../protocol/keys/sign.ts';
 import { encodeUtf8 } from '../protocol/wire/text.ts';
@@ -89,6 +90,10 @@ const unarmoured = fixtures('openssh')
   .map((file) => /-----BEGIN OPENSSH PRIVATE KEY-----\n([^-]*)/.exec(Buffer.from(file).toString())?.[1])
   .filter((body) => body !== undefined)
   .map((body) => new Uint8Array(Buffer.from(body, 'base64')));
+/** Of every encrypted file among the vectors. */
+const passphrase = 'open sesame';
+const hasCipher = (input: Uint8Array, name: RegExp): boolean =>
+  name.test(Buffer.from(input.subarray(19, 60)).toString('latin1'));
 const pemBodies = fixtures('pem')
   .map((file) => /-----BEGIN ([A-Z ]*PRIVATE KEY)-----\n([^-]*)/.exec(Buffer.from(file).toString()))
   .filter((found) => found !== null && !found[2]!.includes(':'))
@@ -127,12 +132,42 @@ describe('a parser gives a key or an SshError, and leaves its input alone', () =
     run(broken(bodies), (input) => parsePrivateKey(crypto, pem(label, input), { passphrase: 'x' }), 200);
     run(bytes(64), (input) => parsePrivateKey(crypto, pem(label, input), { passphrase: 'x' }), 100);
   });
-  test('PuTTY files with a passphrase', () => {
-    run(broken(fixtures('ppk')), (input) => parsePrivateKey(crypto, input, { passphrase: 'x' }));
+  test('openssh-key-v1 under its encryption', () => {
+    // Only the end is changed, where the ciphertext is: a changed count of rounds would be all the test does.
+    const secret = (input: Uint8Array): number => input.length - 144;
+    run(
+      fc
+        .constantFrom(...unarmoured.filter((input) => hasCipher(input, /^aes\d+-c|^3des/)))
+        .chain((input) =>
+          broken([input.subarray(secret(input))]).map((end) =>
+            Uint8Array.of(...input.subarray(0, secret(input)), ...end),
+          ),
+        ),
+      (input) => parsePrivateKey(crypto, pem('OPENSSH PRIVATE KEY', input), { passphrase }),
+      40,
+    );
+  });
+  test('PEM with DEK-Info and its passphrase', () => {
+    const files = fixtures('pem').filter((file) => Buffer.from(file).includes('DEK-Info'));
+    expect(files.length).toBeGreaterThan(3);
+    run(broken(files), (input) => parsePrivateKey(crypto, input, { passphrase }));
+  });
+  test.each(['2', '3'])('PuTTY files of version %s, past their MAC', (version) => {
+    const files = fixtures('ppk').filter((file) => Buffer.from(file).includes(`PuTTY-User-Key-File-${version}`));
+    expect(files.length).toBeGreaterThan(9);
+    const careless: CryptoProvider = { ...crypto, equal: () => true };
+    run(broken(files), (input) => parsePrivateKey(careless, input, { passphrase }));
+    run(broken(files), (input) => parsePrivateKey(crypto, input, { passphrase }), 100);
+  });
+  test('RFC 4716', () => {
+    const files = parsedPublic.map(({ key }) => encodeUtf8(formatRfc4716(key, 'a comment of some words "and quotes"')));
+    run(broken(files), parsePublicKeyFile);
+    run(broken(files), (input) => parseRfc4716(new TextDecoder().decode(input)));
   });
   test('revocation lists', () => {
     run(bytes(), parseRevocations);
     run(broken(fixtures('krl')), parseRevocations);
+    run(broken(publicFiles), parseRevocations);
   });
   test('DER elements', () => {
     run(bytes(32), (input) => {
