@@ -2,16 +2,23 @@
 
 import { type HostPlan, matchPattern } from '../client/index.ts';
 
-export function environment(
-  plan: HostPlan,
-  env: Readonly<Record<string, string | undefined>>,
-): (readonly [name: string, value: string])[] {
+type Env = Readonly<Record<string, string | undefined>>;
+
+// Listing process.env asks the system for every name: once is enough for all hosts of a run.
+const listed = new WeakMap<Env, [name: string, value: string][]>();
+
+function entriesOf(env: Env): [name: string, value: string][] {
+  let entries = listed.get(env);
+  if (entries === undefined) {
+    entries = Object.entries(env).filter((entry): entry is [string, string] => entry[1] !== undefined);
+    listed.set(env, entries);
+  }
+  return entries;
+}
+
+export function environment(plan: HostPlan, env: Env): (readonly [name: string, value: string])[] {
   const { sendEnv, setEnv } = plan.session;
-  const wanted = (name: string): boolean => sendEnv.some((pattern) => matchPattern(name, pattern));
-  // Listing process.env asks the system for each name: not for a hundred hosts that want none of them.
-  const sent = (sendEnv.length === 0 ? [] : Object.entries(env)).filter(
-    (entry): entry is [string, string] => entry[1] !== undefined && wanted(entry[0]),
-  );
+  const sent = entriesOf(env).filter(([name]) => sendEnv.some((pattern) => matchPattern(name, pattern)));
   const set = setEnv.map((pair): [string, string] => [
     pair.slice(0, pair.indexOf('=')),
     pair.slice(pair.indexOf('=') + 1),

@@ -91,7 +91,7 @@ const medians = (commands: readonly Command[], samples: readonly (readonly Sampl
 export function table(title: string, results: readonly Result[], bytes = 0): string {
   const reference = results.at(-1);
   const head = ['', 'wall s', 'cpu s', 'peak MiB', ...(bytes > 0 ? ['MB/s', 'cpu-s/GiB'] : []), 'wall x', 'cpu x'];
-  const rows = results.map((result) => [
+  const cells = results.map((result) => [
     result.name,
     result.wall.toFixed(3),
     result.cpu.toFixed(3),
@@ -100,10 +100,15 @@ export function table(title: string, results: readonly Result[], bytes = 0): str
     ratio(result.wall, reference?.wall),
     ratio(result.cpu, reference?.cpu),
   ]);
-  const widths = head.map((_, column) => Math.max(...[head, ...rows].map((row) => row[column]!.length)));
+  return `${title}\n${formatRows([head, ...cells])}\n`;
+}
+
+/** Columns set under each other, the first to the left and numbers to the right. */
+export function formatRows(cells: readonly (readonly string[])[]): string {
+  const widths = cells[0]!.map((_, column) => Math.max(...cells.map((row) => row[column]!.length)));
   const line = (row: readonly string[]) =>
     row.map((cell, column) => (column === 0 ? cell.padEnd(widths[0]!) : cell.padStart(widths[column]!))).join('  ');
-  return `${title}\n${[head, ...rows].map((row) => `  ${line(row)}`).join('\n')}\n`;
+  return cells.map((row) => `  ${line(row)}`).join('\n');
 }
 
 const ratio = (value: number, reference = 0): string => (reference > 0 ? (value / reference).toFixed(2) : '-');
