@@ -151,7 +151,13 @@ it('lets no client of a relay harm the connection', () => {
         }
       };
       let dropped = false;
-      const relay = ours.relay({ deliver: () => {}, globalRequest: () => {}, drained: () => {}, lost: () => {} });
+      const relay = ours.relay({
+        deliver: () => {},
+        globalRequest: () => {},
+        channelRequest: () => undefined,
+        drained: () => {},
+        lost: () => {},
+      });
       const mine = ours.open('session', new Uint8Array(0));
       cross();
       for (const payload of payloads) {

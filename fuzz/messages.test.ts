@@ -76,6 +76,7 @@ describe('channel data by hand', () => {
     const port = {
       control: () => {},
       signal: (_: Channel, signal: ChannelSignal) => void signals.push(signal),
+      used: () => {},
       gone: () => {},
     };
     const channel = new Channel(port, 3, 'session');
@@ -140,7 +141,7 @@ describe('channel data by hand', () => {
   });
 
   it('has one error for data past the window', () => {
-    const port = { control: () => {}, signal: () => {}, gone: () => {} };
+    const port = { control: () => {}, signal: () => {}, used: () => {}, gone: () => {} };
     const channel = new Channel(port, 0, 'session', { window: 10, maxWindow: 10 });
     channel.confirmed(0, 0, 0);
     channel.data(ChannelData.encode({ recipient: 0, data: new Uint8Array(10) }));

@@ -42,7 +42,11 @@ export {
   controlNumber,
   controlRequestId,
   controlVersion,
+  encodeExtensions,
+  extensionNames,
   ForwardKind,
+  InfoReply,
+  InfoRequest,
   NewSession,
   NewStdioForward,
   OpenForward,
@@ -52,6 +56,7 @@ export {
   STREAMLOCAL_PORT,
   StopListening,
   Terminate,
+  X11_EXTENSION,
 } from './control/messages.ts';
 export { ProxySession, proxiedHead, proxiedPayload } from './control/proxy-session.ts';
 // Crypto: what a provider on a platform's own crypto is made of.

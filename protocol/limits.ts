@@ -21,6 +21,8 @@ export const limits = {
   mpintBytes: 16384 / 8 + 1,
   /** Channels one connection may have at once. */
   channels: 4096,
+  /** Of these, channels of one client that shares it: half, so that no client takes them all. */
+  relayedChannels: 2048,
   /** Unanswered requests we may owe or be owed on one connection: a flood is refused. */
   pendingRequests: 4096,
   /** Memory of replies to a peer that asks and does not read (pongs, refusals, window adjusts). */

@@ -20,10 +20,12 @@ import {
   openHost,
   parseForward,
   parseStdioForward,
+  requestHoldersX11,
   SshError,
   setUpForwards,
   stdioForward,
   withoutForwarding,
+  type X11Forwarding,
 } from '../../client/index.ts';
 import { backgroundPart, startBackground } from '../background.ts';
 import { jumpPool, logTo, openContext, planLevel, type RunContext, showBanner } from '../context.ts';
@@ -210,7 +212,8 @@ class OneHost {
         { addressFamily: plan.addressFamily, warn: (text) => context.log.error(text), log: logTo(context.log) },
       );
       if (forwards.fatal) return ExitCode.ssh;
-      if (this.#route.kind === 'own') held = await this.#route.listen(this.#connection, forwards);
+      const x11 = await this.#x11(asked);
+      if (this.#route.kind === 'own') held = await this.#route.listen({ connection: this.#connection, forwards, x11 });
       const background = backgroundPart();
       if (background?.part === 'master') {
         await background.ready();
@@ -226,7 +229,7 @@ class OneHost {
       } else if (remote.kind === 'none') {
         await background?.ready();
         code = await this.#wait();
-      } else code = await this.#session(forwards, asked);
+      } else code = await this.#session(forwards, asked, x11);
       await held?.finish(interrupts.abort);
       return code;
     } finally {
@@ -273,9 +276,9 @@ class OneHost {
     return ExitCode.ssh;
   }
 
-  async #session(forwards: Forwards, asked: HostPlan['forwards']): Promise<number> {
+  async #session(forwards: Forwards, asked: HostPlan['forwards'], x11: X11Forwarding | undefined): Promise<number> {
     const { plan, tty, context, interrupts } = this.#situation;
-    const handle = await this.#start(await this.#execOptions(asked));
+    const handle = await this.#start(this.#execOptions(asked, x11));
     const { escapeChar } = plan.session;
     const background = backgroundPart();
     // A command in the background may still write to standard error.
@@ -301,11 +304,26 @@ class OneHost {
     });
   }
 
-  async #execOptions(asked: HostPlan['forwards']): Promise<ExecOptions> {
+  /** Where our display is, for a session of ours or for those who share the connection. */
+  async #x11(asked: HostPlan['forwards']): Promise<X11Forwarding | undefined> {
+    const { plan, remote, context } = this.#situation;
+    const wanted = asked.x11 && this.#route.kind === 'own' && (remote.kind !== 'none' || plan.control.master !== 'no');
+    if (!wanted) return undefined;
+    return forwardX11(this.#connection, {
+      display: context.env.DISPLAY,
+      xauth: asked.xauth,
+      trusted: asked.x11Trusted,
+      timeout: asked.x11Timeout,
+      log: logTo(context.log),
+      warn: this.#warn,
+    });
+  }
+
+  #execOptions(asked: HostPlan['forwards'], x11: X11Forwarding | undefined): ExecOptions {
     const { plan, tty, context } = this.#situation;
     const agentPath = asked.agent.on ? forwardedAgent(plan) : undefined;
     const log = logTo(context.log);
-    // Over a shared connection the holder's agent serves, and its display would.
+    // Over a shared connection the holder's agent serves, and its display does.
     const shared = this.#route.kind === 'shared';
     const agent = shared
       ? {
@@ -315,22 +333,14 @@ class OneHost {
       : agentPath === undefined
         ? undefined
         : forwardAgent(this.#connection, agentPath, { log });
-    if (shared && asked.x11) context.log.debug(1, 'no X11 forwarding over a shared connection');
-    const x11 =
-      asked.x11 && !shared
-        ? await forwardX11(this.#connection, {
-            display: context.env.DISPLAY,
-            xauth: asked.xauth,
-            trusted: asked.x11Trusted,
-            timeout: asked.x11Timeout,
-            log,
-            warn: this.#warn,
-          })
-        : undefined;
+    const holders = asked.x11 && this.#route.kind === 'shared' && this.#route.x11;
+    if (shared && asked.x11 && !holders)
+      this.#warn('No X11 forwarding: the holder of the shared connection does none for others.');
     return {
       env: environment(plan, context.env),
       ...(tty && { pty: describeTerminal(context.env.TERM ?? '') }),
       before: (io) => {
+        if (holders) requestHoldersX11(io);
         x11?.request(io);
         agent?.request(io);
       },

@@ -1,5 +1,5 @@
 /**
- * `-O check`, `forward`, `cancel`, `exit` and `stop`: what is asked of the holder of a shared connection, with ssh(1)'s
+ * `-O check`, `conninfo`, `forward`, `cancel`, `exit` and `stop`: what is asked of the holder of a shared connection, with ssh(1)'s
  * words and exit codes. `-O proxy` is a session and goes through route.ts.
  */
 
@@ -10,7 +10,7 @@ import { printErr, printOut } from '../print.ts';
 import { closeForwards, openForwards } from './forward.ts';
 import { NO_PATH } from './route.ts';
 
-export const CONTROL_COMMANDS = ['check', 'forward', 'cancel', 'exit', 'stop'] as const;
+export const CONTROL_COMMANDS = ['check', 'conninfo', 'forward', 'cancel', 'exit', 'stop'] as const;
 export type ControlCommand = (typeof CONTROL_COMMANDS)[number];
 
 export const isControlCommand = (text: string | undefined): text is ControlCommand =>
@@ -36,6 +36,7 @@ export async function controlCommand(plan: HostPlan, command: ControlCommand, co
 
 function worded({ code, message, detail }: SshError, command: ControlCommand): string {
   if (code !== 'channel-request') return message;
+  if (command === 'conninfo') return `the holder of the shared connection does not say: ${message}`;
   const what = command === 'exit' ? 'termination' : 'stop listening';
   return detail.denied === true ? `Master refused ${what} request: ${message}` : `${what} request failed: ${message}`;
 }
@@ -53,6 +54,11 @@ async function perform(
     case 'check':
       tell(`Master running (pid=${await client.check()})`);
       return ExitCode.ok;
+    case 'conninfo': {
+      const pid = await client.check();
+      printOut(`${await client.info()}  holder: pid ${pid}\n`);
+      return ExitCode.ok;
+    }
     case 'exit':
       await client.terminate();
       if (log.wants('fatal')) tell('Exit request sent.');

@@ -5,7 +5,7 @@
  *     const route = await controlRoute({ plan, context, ... });
  *     'exit'    done, or refused: leave with that code
  *     'shared'  a Connection through the holder; the forwardings of the plan have been asked of it
- *     'own'     connect and set up forwardings, then `held = await route.listen(connection, forwards)`; after the
+ *     'own'     connect and set up forwardings, then `held = await route.listen(holding)`; after the
  *               session `await held.finish()`, which waits for the others; without one (-N) the connection is closed
  *               when the holder has to go
  */
@@ -22,10 +22,12 @@ import {
   type HostPlan,
   listenControl,
   SshError,
+  type X11Forwarding,
 } from '../../client/index.ts';
 import { backgroundPart, startBackground } from '../background.ts';
 import { logTo, type RunContext } from '../context.ts';
 import { ExitCode } from '../exit.ts';
+import { connectionInfo } from './connection-info.ts';
 import { openForwards } from './forward.ts';
 
 export interface RouteOptions {
@@ -44,11 +46,24 @@ export interface Held {
   close(): void;
 }
 
+/** What others may share. */
+export interface Shareable {
+  readonly connection: Connection;
+  readonly forwards: Forwards;
+  readonly x11: X11Forwarding | undefined;
+}
+
 export type ControlRoute =
   | { readonly kind: 'exit'; readonly code: number }
-  /** `started`: the holder is one that we have just left behind. */
-  | { readonly kind: 'shared'; readonly connection: Connection; readonly started: boolean }
-  | { readonly kind: 'own'; listen(connection: Connection, forwards: Forwards): Promise<Held> };
+  | {
+      readonly kind: 'shared';
+      readonly connection: Connection;
+      /** The holder is one that we have just left behind. */
+      readonly started: boolean;
+      /** It forwards X11 for sessions that ask. */
+      readonly x11: boolean;
+    }
+  | { readonly kind: 'own'; listen(shareable: Shareable): Promise<Held> };
 
 const alone: Held = { finish: async () => {}, close: () => {} };
 const own: ControlRoute = { kind: 'own', listen: async () => alone };
@@ -60,7 +75,7 @@ export async function controlRoute(options: RouteOptions): Promise<ControlRoute>
   if (path === undefined) return own;
   const listening: ControlRoute = {
     kind: 'own',
-    listen: (connection, forwards) => hold(connection, forwards, path, options),
+    listen: (shareable) => hold(shareable, path, options),
   };
   const part = backgroundPart()?.part;
   if (part === 'master') return listening;
@@ -134,14 +149,14 @@ async function shared(client: ControlClient, { plan, context }: RouteOptions, st
       throw new SshError('channel-request', 'master forward request failed', { by: 'peer' });
     }
     const connection = await client.proxy(context.crypto);
-    return { kind: 'shared', connection, started };
+    return { kind: 'shared', connection, started, x11: client.forwardsX11 };
   } catch (error) {
     client.close();
     throw error;
   }
 }
 
-async function hold(connection: Connection, forwards: Forwards, path: string, options: RouteOptions): Promise<Held> {
+async function hold({ connection, forwards, x11 }: Shareable, path: string, options: RouteOptions): Promise<Held> {
   const { plan, context, session } = options;
   const { log, prompter } = context;
   const asks = plan.control.master === 'ask' || plan.control.master === 'autoask';
@@ -151,6 +166,8 @@ async function hold(connection: Connection, forwards: Forwards, path: string, op
     host: plan.host,
     connection,
     forwards,
+    x11,
+    describe: (clients) => connectionInfo({ plan, connection, forwards, clients }),
     log: logTo(log),
     confirm: asks
       ? async (question) => {

@@ -271,7 +271,7 @@ const session: readonly OptionRow[] = [
     id: 'control-command',
     ...both('O'),
     argument: 'COMMAND',
-    choices: ['check', 'forward', 'cancel', 'exit', 'stop', 'proxy'],
+    choices: ['check', 'conninfo', 'forward', 'cancel', 'exit', 'stop', 'proxy'],
     group: 'Session',
     help: 'Command to the holder of a shared connection',
     ready: true,

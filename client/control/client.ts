@@ -21,6 +21,9 @@ import {
   controlNumber,
   controlRequestId,
   controlVersion,
+  extensionNames,
+  InfoReply,
+  InfoRequest,
   OpenForward,
   ProxyReply,
   ProxyRequest,
@@ -29,6 +32,7 @@ import {
   SshError,
   StopListening,
   Terminate,
+  X11_EXTENSION,
 } from '../../protocol/index.ts';
 import { Driver, socketStream } from '../../transport/index.ts';
 import { abortError } from '../abort.ts';
@@ -96,6 +100,8 @@ interface Waiter {
 export class ControlClient {
   /** Settles when the holder has said hello. */
   readonly greeted: Promise<void>;
+  /** The holder forwards X11 for its clients: see `requestHoldersX11`. */
+  forwardsX11 = false;
   readonly #socket: Socket;
   readonly #framer = new ControlFramer();
   readonly #waiting: Waiter[] = [];
@@ -136,7 +142,8 @@ export class ControlClient {
 
   #packet(packet: Uint8Array): void {
     if (this.#greet !== undefined) {
-      const { version } = ControlHello.decode(packet);
+      const { version, extensions } = ControlHello.decode(packet);
+      this.forwardsX11 = extensionNames(extensions).has(X11_EXTENSION);
       if (version !== controlVersion)
         throw new SshError('version', `unsupported multiplexing protocol version ${version}`, { by: 'peer' });
       this.#greet.resolve();
@@ -178,6 +185,11 @@ export class ControlClient {
   async check(): Promise<number> {
     const reply = await this.#ask((requestId) => AliveCheck.encode({ requestId }), Alive);
     return Alive.decode(reply).pid;
+  }
+
+  /** What the holder says of its connection; lines of text. A stock holder knows no such question. */
+  async info(): Promise<string> {
+    return InfoReply.decode(await this.#ask((requestId) => InfoRequest.encode({ requestId }), InfoReply)).text;
   }
 
   /** Asks the holder to end the connection and everything on it. */

@@ -16,6 +16,7 @@ import type { Connection } from '../connection.ts';
 import type { Forwards } from '../forward/forwards.ts';
 import { endText, sameEnd, sameListener, systemError } from '../forward/text.ts';
 import type { ForwardHandle } from '../forward/types.ts';
+import type { X11Forwarding } from '../forward/x11.ts';
 import { checkControlPath } from './path.ts';
 import { ControlPeer } from './peer.ts';
 import { RemoteClaims } from './remote-claims.ts';
@@ -28,6 +29,10 @@ export interface ControlMasterOptions {
   readonly forwards: Pick<Forwards, 'add' | 'cancel' | 'list'>;
   /** ControlMaster ask: told what is wanted; default: everything is allowed. */
   readonly confirm?: ((question: string) => Promise<boolean>) | undefined;
+  /** Serves the clients' X11, too: one connection has one display. */
+  readonly x11?: Pick<X11Forwarding, 'adopt'> | undefined;
+  /** The answer to `-O conninfo`. */
+  readonly describe?: ((clients: number) => string) | undefined;
   readonly log?: Log | undefined;
 }
 
@@ -35,6 +40,8 @@ export interface ControlMasterOptions {
 export interface ControlServices {
   readonly host: string;
   readonly claims: RemoteClaims;
+  readonly x11: Pick<X11Forwarding, 'adopt'> | undefined;
+  describe(): string | undefined;
   readonly forwards: {
     find(forward: Forward): ForwardHandle | undefined;
     open(forward: Forward): Promise<ForwardHandle>;
@@ -119,11 +126,13 @@ export class ControlMaster {
     this.#inode = inode;
     this.terminated = new Promise((resolve) => void (this.#terminate = resolve));
     this.stopped = new Promise((resolve) => void (this.#stop = resolve));
-    const { connection, host, confirm, forwards } = options;
+    const { connection, host, confirm, forwards, x11, describe } = options;
     connection.claimOpen = this.#claims.take;
     this.#services = {
       host,
       claims: this.#claims,
+      x11,
+      describe: () => describe?.(this.#peers.size - 1),
       permit: confirm ?? (async () => true),
       terminate: this.#terminate,
       stopListening: () => this.stopListening(),

@@ -18,7 +18,10 @@ import {
   controlNumber,
   controlRequestId,
   controlVersion,
+  encodeExtensions,
   type IncomingOpen,
+  InfoReply,
+  InfoRequest,
   NewSession,
   NewStdioForward,
   OpenForward,
@@ -33,6 +36,7 @@ import {
   SshError,
   StopListening,
   Terminate,
+  X11_EXTENSION,
 } from '../../protocol/index.ts';
 import type { Log } from '../connect.ts';
 import type { Connection } from '../connection.ts';
@@ -81,7 +85,8 @@ export class ControlPeer {
     socket.on('error', () => {});
     socket.on('data', (chunk: Buffer) => this.#received(chunk));
     socket.on('end', () => socket.end());
-    socket.write(ControlHello.encode({ version: controlVersion, extensions: new Uint8Array(0) }));
+    const extensions = encodeExtensions(services.x11 === undefined ? [] : [X11_EXTENSION]);
+    socket.write(ControlHello.encode({ version: controlVersion, extensions }));
   }
 
   /** Ends it; what was written still goes out. */
@@ -174,6 +179,12 @@ export class ControlPeer {
     switch (number) {
       case AliveCheck.number:
         return Alive.encode({ requestId, pid: process.pid });
+      case InfoRequest.number: {
+        const text = this.#services.describe();
+        if (text === undefined)
+          return ControlFailure.encode({ requestId, reason: 'this holder says nothing of itself' });
+        return InfoReply.encode({ requestId, text });
+      }
       case Terminate.number:
         return (await permitted(`Terminate shared connection to ${host}? `)) ? ok : denied;
       case StopListening.number:
@@ -235,6 +246,7 @@ export class ControlPeer {
     this.#relay = this.#connection.session.mux.relay({
       deliver: (payload) => this.#deliver(payload),
       globalRequest: (request, wantReply, body) => this.#globalRequest(request, wantReply, body),
+      channelRequest: (request, body) => (request === 'x11-req' ? this.#x11Request(body) : undefined),
       drained: () => this.#pace(),
       lost: () => this.end(),
     });
@@ -246,6 +258,15 @@ export class ControlPeer {
     if (payload !== undefined) relay.receive(payload);
     if (relay.backlog > BACKLOG_MARK) this.#pace();
     this.#connection.driver.wake();
+  }
+
+  /** The server's X11 channels do not say whose they are, so all of them are ours, and so is the cookie. */
+  #x11Request(body: Uint8Array): { request: string; body: Uint8Array } {
+    const { x11 } = this.#services;
+    if (x11 !== undefined) return { request: 'x11-req', body: x11.adopt(body) };
+    this.#log?.(1, 'multiplexing client: X11 forwarding refused, it is off here');
+    // What the server does not know it refuses, and its answers stay in their order.
+    return { request: 'no-x11@bssh', body: new Uint8Array(0) };
   }
 
   #deliver(payload: Uint8Array): void {

@@ -33,6 +33,8 @@ export interface X11Options extends Pick<ForwardOptions, 'log' | 'warn'> {
 export interface X11Forwarding {
   /** For `ExecOptions.before`: asks for forwarding in a session, best effort. */
   readonly request: (io: ChannelIo) => void;
+  /** The body of somebody else's x11-req, with our cookie and screen: the server's channels then come to our display. */
+  readonly adopt: (body: Uint8Array) => Uint8Array;
   readonly connections: number;
   /** Refuses further channels and ends those that are open. */
   close(): void;
@@ -48,6 +50,14 @@ const DISPLAY_MAX = 65_535 - 6000;
 const XAUTH_PATIENCE = 10_000;
 /** Seconds by which a cookie outlives our own refusal, so that the display never is what fails first. */
 const COOKIE_SLACK = 60;
+
+/**
+ * Asks for X11 forwarding in a session on a connection that somebody else holds, whose display it will be: the holder
+ * puts in the cookie.
+ */
+export function requestHoldersX11(io: ChannelIo): void {
+  io.notify('x11-req', X11Req.encode({ single: false, protocol: COOKIE_PROTOCOL, cookie: '', screen: 0 }));
+}
 
 /** `host:number.screen`, `:number`, `unix:number`, or a path to a socket; undefined when it is none of them. */
 export function parseDisplay(display: string): Display | undefined {
@@ -83,17 +93,13 @@ export async function forwardX11(connection: Connection, options: X11Options): P
   const cookies: X11Cookies = { protocol, real: cookie, fake: random(cookie.length) };
   const sockets = new Sockets();
   connection.onOpen('x11', taker(display.end, cookies, sockets, refuseAt, options));
+  const ours = { protocol, cookie: Buffer.from(cookies.fake).toString('hex'), screen: display.screen };
   return {
     request: (io) => {
       log?.(1, 'Requesting X11 forwarding with authentication spoofing.');
-      const body = {
-        single: false,
-        protocol,
-        cookie: Buffer.from(cookies.fake).toString('hex'),
-        screen: display.screen,
-      };
-      io.notify('x11-req', X11Req.encode(body));
+      io.notify('x11-req', X11Req.encode({ single: false, ...ours }));
     },
+    adopt: (body) => X11Req.encode({ ...X11Req.decode(body), ...ours }),
     get connections() {
       return sockets.size;
     },

@@ -36,6 +36,8 @@ export interface RelayPort {
   deliver(payload: Uint8Array): void;
   /** The client asks the server something; whoever knows all clients decides and answers with `deliver`. */
   globalRequest(request: string, wantReply: boolean, body: Uint8Array): void;
+  /** What to ask the server instead of this request on a channel; undefined: the same. */
+  channelRequest(request: string, body: Uint8Array): { request: string; body: Uint8Array } | undefined;
   /** `backlog` has shrunk to nothing. */
   drained(): void;
   /** The connection is gone. */
@@ -132,9 +134,16 @@ export class Relay {
         if (channel.closeReceived) this.#forget(channel);
         return;
       }
+      case ChannelRequest.number: {
+        this.#own(payload);
+        const { recipient, request, wantReply, body } = ChannelRequest.decode(payload);
+        const instead = this.#port.channelRequest(request, body);
+        return this.#queue.push(
+          instead === undefined ? payload : ChannelRequest.encode({ recipient, wantReply, ...instead }),
+        );
+      }
       case ChannelWindowAdjust.number:
       case ChannelEof.number:
-      case ChannelRequest.number:
       case ChannelSuccess.number:
       case ChannelFailure.number:
         this.#check(this.#own(payload), payload);
@@ -148,9 +157,6 @@ export class Relay {
       case ChannelWindowAdjust.number:
         channel.credit += ChannelWindowAdjust.decode(payload).bytes;
         if (channel.credit > MAX_U32) throw new SshError('window', 'window adjusted past 2^32 - 1', { by: 'peer' });
-        return;
-      case ChannelRequest.number:
-        ChannelRequest.decode(payload);
         return;
       case ChannelEof.number:
         ChannelEof.decode(payload);
@@ -172,6 +178,8 @@ export class Relay {
   #opens(open: ChannelOpen): void {
     const channel = new RelayedChannel(this, open.sender);
     try {
+      if (this.#channels.size >= limits.relayedChannels)
+        throw new SshError('limit', 'too many channels of one client', { detail: { limit: limits.relayedChannels } });
       channel.id = this.#mux.add(channel);
     } catch (error) {
       if (!(error instanceof SshError) || error.code !== 'limit') throw error;

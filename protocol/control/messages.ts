@@ -2,8 +2,9 @@
  * Messages on the control socket of a shared connection (OpenSSH PROTOCOL.mux, version 4).
  *
  * Each packet is a length and a number, both uint32, and fields. Two things are not as that document has them, but as
- * ssh(1) sends them: flags are uint32, and so is the port of a stdio forwarding. What follows a proxy request is not in
- * here: see proxy-session.ts.
+ * ssh(1) sends them: flags are uint32, and so is the port of a stdio forwarding. The question what connection it is
+ * (`-O conninfo`) and the extensions of the greeting are our own. What follows a proxy request is not in here: see
+ * proxy-session.ts.
  */
 
 import { malformed } from '../errors.ts';
@@ -59,7 +60,7 @@ const request = { requestId: u32 };
 const forward = { ...request, kind: u32, listenHost: text, listenPort: u32, connectHost: text, connectPort: u32 };
 const refusal = { requestId: u32, reason: text };
 
-/** Both sides' first packet. No extension is defined; each is a name and a value. */
+/** Both sides' first packet. Of extensions, each a name and a value, OpenSSH defines none. */
 export const ControlHello = define(0x0000_0001, 'MUX_MSG_HELLO', { version: u32, extensions: rest });
 
 /** Followed by three bytes, each with a file descriptor; the environment is strings to the end. */
@@ -88,6 +89,8 @@ export const NewStdioForward = define(0x1000_0008, 'MUX_C_NEW_STDIO_FWD', {
 });
 export const StopListening = define(0x1000_0009, 'MUX_C_STOP_LISTENING', request);
 export const ProxyRequest = define(0x1000_000f, 'MUX_C_PROXY', request);
+/** Ours; a stock holder answers that it does not know it. */
+export const InfoRequest = define(0x1000_b551, 'MUX_C_BSSH_INFO', request);
 
 export const ControlOk = define(0x8000_0001, 'MUX_S_OK', request);
 export const ControlDenied = define(0x8000_0002, 'MUX_S_PERMISSION_DENIED', refusal);
@@ -98,6 +101,7 @@ export const SessionOpened = define(0x8000_0006, 'MUX_S_SESSION_OPENED', { ...re
 export const RemotePort = define(0x8000_0007, 'MUX_S_REMOTE_PORT', { ...request, port: u32 });
 export const TtyAllocFail = define(0x8000_0008, 'MUX_S_TTY_ALLOC_FAIL', { sessionId: u32 });
 export const ProxyReply = define(0x8000_000f, 'MUX_S_PROXY', request);
+export const InfoReply = define(0x8000_b551, 'MUX_S_BSSH_INFO', { ...request, text });
 
 export const controlMessages = [
   ControlHello,
@@ -109,6 +113,7 @@ export const controlMessages = [
   NewStdioForward,
   StopListening,
   ProxyRequest,
+  InfoRequest,
   ControlOk,
   ControlDenied,
   ControlFailure,
@@ -118,7 +123,27 @@ export const controlMessages = [
   RemotePort,
   TtyAllocFail,
   ProxyReply,
+  InfoReply,
 ] as const;
+
+/** A holder that forwards X11 says so by this extension of its greeting: its clients only have to ask in their sessions. */
+export const X11_EXTENSION = 'x11@bssh';
+
+export function encodeExtensions(names: readonly string[]): Uint8Array {
+  const writer = new Writer();
+  for (const name of names) writer.text(name).u32(0);
+  return writer.finish();
+}
+
+export function extensionNames(extensions: Uint8Array): ReadonlySet<string> {
+  const reader = new Reader(extensions);
+  const names = new Set<string>();
+  while (reader.remaining > 0 && names.size < limits.extInfoEntries) {
+    names.add(reader.text());
+    reader.string();
+  }
+  return names;
+}
 
 export const ForwardKind = { local: 1, remote: 2, dynamic: 3 } as const;
 /** As a port: the host is the path of a Unix socket. */

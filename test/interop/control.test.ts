@@ -1,6 +1,6 @@
 // Sharing a connection: our holder with our clients and with stock ssh, a stock holder with our clients.
 import { execFile, spawn } from 'node:child_process';
-import { existsSync, readdirSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -9,7 +9,7 @@ import type { Connection } from '../../client/connection.ts';
 import { type ControlClient, connectControl } from '../../client/control/client.ts';
 import { type ControlMaster, type ControlMasterOptions, listenControl } from '../../client/control/master.ts';
 import { Forwards } from '../../client/forward/forwards.ts';
-import { bothWays, failure, node, open, planFor, run, within } from './client.ts';
+import { bothWays, failure, node, open, planFor, run, testData, within } from './client.ts';
 import { freePort, freshDir, requireServer, type Server, startSshd } from './servers.ts';
 
 const here = requireServer('sshd', 'ssh');
@@ -360,6 +360,51 @@ describe.skipIf(!here)('our holder and stock ssh', () => {
       ssh(['-S', held.path, '-O', 'proxy', 'host', ...words], 'in');
     expect(await proxied('cat; echo -err >&2; exit 44')).toEqual({ code: 44, out: 'in', err: '-err\n' });
     expect((await proxied('head -c 3000000 /dev/zero')).out.length).toBe(3_000_000);
+    const shell = await ssh(['-S', held.path, '-O', 'proxy', 'host'], 'echo a shell: $0\nexit 7\n');
+    expect(shell).toMatchObject({ code: 7, out: expect.stringContaining('a shell: ') });
+    const tty = await ssh(['-tt', '-S', held.path, '-O', 'proxy', 'host', 'tty; stty size']);
+    expect(tty).toMatchObject({ code: 0, out: expect.stringMatching(/^\/dev\/pts\/\d+\r\n\d+ \d+\r\n$/) });
+  });
+
+  it.skipIf(!requireServer('sftp'))('carries sftp in proxy mode', async () => {
+    await using held = await hold();
+    const dir = freshDir('sftp');
+    const program = join(dir, 'ssh');
+    writeFileSync(program, `#!/bin/sh\nexec ssh -F none -S ${held.path} -O proxy host -s sftp\n`, { mode: 0o755 });
+    const bytes = Buffer.concat([...testData(3_000_000)]);
+    writeFileSync(join(dir, 'file'), bytes, { mode: 0o644 });
+    writeFileSync(join(dir, 'batch'), `get ${dir}/file ${dir}/copy\nls ${dir}\n`);
+    chmodSync(dir, 0o755);
+    const done = await new Promise<Stock>((resolve) => {
+      const args = ['-q', '-S', program, '-b', join(dir, 'batch'), 'host'];
+      execFile('sftp', args, { timeout: 15_000 }, (error, out, err) => resolve({ code: error ? 1 : 0, out, err }));
+    });
+    expect(done, done.err).toMatchObject({ code: 0, out: expect.stringContaining(`${dir}/file`) });
+    expect(readFileSync(join(dir, 'copy')).equals(bytes)).toBe(true);
+  });
+
+  it('carries its forwardings in proxy mode, many connections at once', async () => {
+    await using held = await hold();
+    const target = createServer((socket) => socket.end('target'));
+    await new Promise<void>((resolve) => target.listen(0, '127.0.0.1', resolve));
+    const { port } = target.address() as { port: number };
+    const local = await freePort();
+    const child = spawn(
+      'ssh',
+      ['-F', 'none', '-S', held.path, '-O', 'proxy', '-N', '-L', `${local}:127.0.0.1:${port}`, 'host'],
+      { stdio: 'ignore' },
+    );
+    const gone = new Promise((resolve) => child.once('exit', resolve));
+    try {
+      await expect.poll(() => read(local).catch(() => ''), { timeout: 8000 }).toBe('target');
+      const all = await Promise.all(Array.from({ length: 50 }, () => read(local)));
+      expect(all).toEqual(Array.from({ length: 50 }, () => 'target'));
+    } finally {
+      child.kill();
+      target.close();
+      await within(5000, gone);
+    }
+    await expect.poll(() => held.connection.session.mux.channelCount, { timeout: 5000 }).toBe(0);
   });
 
   it('says at once that it cannot take descriptors: ssh then connects itself', async () => {

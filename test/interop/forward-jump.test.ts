@@ -1,6 +1,6 @@
 // Jump hosts, agents and displays through OpenSSH's own programs: several sshd in a row, ssh-agent and ssh, Xvfb.
 import { execFileSync } from 'node:child_process';
-import { copyFileSync, existsSync, rmSync } from 'node:fs';
+import { copyFileSync, rmSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -12,16 +12,8 @@ import { JumpPool } from '../../client/jump.ts';
 import { KeyStore } from '../../client/key-store.ts';
 import type { OpenContext } from '../../client/open.ts';
 import { bothWays, failure, node, open, planFor, run, within } from './client.ts';
-import {
-  findProgram,
-  freshDir,
-  makeKey,
-  Program,
-  requireServer,
-  type Server,
-  startAgent,
-  startSshd,
-} from './servers.ts';
+import { COOKIE, type Display, startDisplay } from './display.ts';
+import { findProgram, freshDir, makeKey, requireServer, type Server, startAgent, startSshd } from './servers.ts';
 
 const cleanups: (() => unknown)[] = [];
 afterEach(async () => {
@@ -187,35 +179,14 @@ describe.skipIf(!requireServer('sshd', 'ssh', 'ssh-agent', 'ssh-add'))('agent fo
 });
 
 describe.skipIf(!requireServer('sshd', 'Xvfb', 'xauth', 'xdpyinfo'))('X11 forwarding', () => {
-  let x: Program;
+  let x: Display;
   let server: Server;
   let display: string;
   const before = process.env.XAUTHORITY;
   beforeAll(async () => {
-    const dir = freshDir('x11');
-    const file = join(dir, 'Xauthority');
-    let number = 50;
-    while (existsSync(`/tmp/.X11-unix/X${number}`)) number++;
-    display = `:${number}`;
-    process.env.XAUTHORITY = file;
-    execFileSync('xauth', ['-q', '-f', file, 'add', display, '.', '00112233445566778899aabbccddeeff'], {
-      stdio: 'ignore',
-    });
-    const args = [
-      display,
-      '-auth',
-      file,
-      '-nolisten',
-      'tcp',
-      '-noreset',
-      '-screen',
-      '0',
-      '640x480x8',
-      '+extension',
-      'SECURITY',
-    ];
-    x = new Program(dir, findProgram('Xvfb')!, args);
-    for (let i = 0; i < 500 && !existsSync(`/tmp/.X11-unix/X${number}`); i++) await sleep(20);
+    x = await startDisplay();
+    display = x.name;
+    process.env.XAUTHORITY = x.authority;
     server = await startSshd({ config: ['X11Forwarding yes', 'X11UseLocalhost yes'] });
   });
   afterAll(async () => {
@@ -252,7 +223,7 @@ describe.skipIf(!requireServer('sshd', 'Xvfb', 'xauth', 'xdpyinfo'))('X11 forwar
     const { stdout, stderr } = await ask('xauth list "$DISPLAY"; xdpyinfo');
     expect(stdout, stderr).toMatch(/dimensions: +640x480 pixels/);
     expect(stdout).toMatch(/MIT-MAGIC-COOKIE-1 +[0-9a-f]{32}/);
-    expect(stdout).not.toContain('00112233445566778899aabbccddeeff');
+    expect(stdout).not.toContain(COOKIE);
     expect(said).toEqual([]);
   });
 

@@ -1,7 +1,8 @@
 // Sharing a connection and going to the background, as a user sees them: ControlMaster, ControlPersist, -O and -f.
-import { existsSync, statSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
-import { join } from 'node:path';
+import { spawn } from 'node:child_process';
+import { chmodSync, existsSync, statSync, writeFileSync } from 'node:fs';
+import { connect, createServer } from 'node:net';
+import { dirname, join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import {
   ensureTestUser,
@@ -22,6 +23,19 @@ const alive = (pid: number): boolean => {
     return false;
   }
 };
+
+/** All that a port of this machine says. */
+function received(port: number): Promise<string> {
+  return new Promise((resolve, reject) => {
+    let text = '';
+    connect(port, '127.0.0.1')
+      .on('data', (chunk) => {
+        text += chunk;
+      })
+      .once('end', () => resolve(text))
+      .once('error', reject);
+  });
+}
 
 describe.skipIf(!requireServer('sshd'))('a shared connection', () => {
   let server: Server;
@@ -96,9 +110,11 @@ describe.skipIf(!requireServer('sshd'))('a shared connection', () => {
   });
 
   it('is held by the first one, which waits for the others at its end', async () => {
-    const first = run(['-M', '-S', path, '127.0.0.1', 'sleep 1; echo first']);
+    const there = join(freshDir('flag'), 'there');
+    chmodSync(dirname(there), 0o777);
+    const first = run(['-M', '-S', path, '127.0.0.1', `until [ -e ${there} ]; do sleep .1; done; echo first`]);
     await expect.poll(() => existsSync(path), { timeout: 8000 }).toBe(true);
-    const second = run(['-S', path, 'h', 'sleep 3; echo second']);
+    const second = run(['-S', path, 'h', `touch ${there}; sleep 3; echo second`]);
     expect((await second).out).toBe('second\n');
     const { code, out } = await first;
     expect([code, out]).toEqual([0, 'first\n']);
@@ -132,6 +148,75 @@ describe.skipIf(!requireServer('sshd'))('a shared connection', () => {
     target.close();
   });
 
+  it('says what connection it is, with its algorithms and who uses it', async () => {
+    const info = (...args: string[]): Promise<Outcome> => run(['-S', path, '-O', 'conninfo', ...args]);
+    expect(await info('h')).toMatchObject({
+      code: 255,
+      err: `Control socket connect(${path}): No such file or directory\n`,
+    });
+    const forward = ['-c', 'aes128-ctr', '-D', String(await freePort())];
+    await run(['-M', '-S', path, '-o', 'ControlPersist=yes', ...forward, '-f', '-N', '127.0.0.1']);
+    const session = run(['-S', path, 'h', 'cat'], { keepOpen: 20_000 });
+    await expect.poll(async () => (await info('h')).out, { timeout: 15_000 }).toContain('  clients: 1\n');
+    const { code, out, err } = await info('h');
+    expect([code, err]).toEqual([0, '']);
+    expect(out.split('\n')).toEqual([
+      `${server.user}@127.0.0.1 port ${server.port}`,
+      expect.stringMatching(/^ {2}server: SSH-2\.0-OpenSSH/),
+      expect.stringMatching(/^ {2}key exchange: \S+$/),
+      '  host key: ssh-ed25519',
+      expect.stringMatching(/^ {2}to the server: aes128-ctr, MAC \S+, compression none$/),
+      expect.stringMatching(/^ {2}from the server: aes128-ctr, MAC \S+, compression none$/),
+      '  channels: 1',
+      '  forwardings: 1, connections: 0',
+      '  clients: 1',
+      `  holder: pid ${await holder()}`,
+      '',
+    ]);
+    await control('exit');
+    await session;
+  });
+
+  it('may be that of stock ssh: command, shell, subsystem, forwarding, -W, and what its holder does not know', async () => {
+    const stock = spawn(
+      'ssh',
+      [
+        ...['-F', 'none', '-i', server.identity, '-p', String(server.port), '-l', server.user],
+        ...['-o', `UserKnownHostsFile=${server.knownHosts}`, '-o', 'BatchMode=yes'],
+        ...['-M', '-S', path, '-N', '127.0.0.1'],
+      ],
+      { stdio: 'ignore' },
+    );
+    const gone = new Promise((resolve) => stock.once('exit', resolve));
+    await expect.poll(() => existsSync(path), { timeout: 8000 }).toBe(true);
+    const before = logins();
+    expect(await run(['-S', path, 'h', 'cat; echo err >&2; exit 4'], { input: 'in' })).toMatchObject({
+      code: 4,
+      out: 'in',
+      err: 'err\n',
+    });
+    expect((await run(['-S', path, 'h'], { input: 'echo a $((40 + 2))\nexit 6\n' })).out).toContain('a 42');
+    const version = Buffer.from([0, 0, 0, 5, 1, 0, 0, 0, 3]);
+    const sftp = await run(['-S', path, '-s', 'h', 'sftp'], { input: version });
+    expect([sftp.code, sftp.stdout[4]]).toEqual([0, 2]);
+    const target = createServer((socket) => socket.end('target'));
+    await new Promise<void>((resolve) => target.listen(0, '127.0.0.1', resolve));
+    const { port } = target.address() as { port: number };
+    expect((await run(['-S', path, '-W', `127.0.0.1:${port}`, 'h'])).out).toBe('target');
+    const local = await freePort();
+    expect((await run(['-S', path, '-L', `${local}:127.0.0.1:${port}`, 'h', 'true'])).code).toBe(0);
+    expect(await received(local)).toBe('target');
+    expect(await holder()).toBe(stock.pid);
+    expect(await control('conninfo')).toMatchObject({
+      code: 255,
+      err: expect.stringContaining('the holder of the shared connection does not say: '),
+    });
+    expect(logins()).toBe(before);
+    target.close();
+    expect((await control('exit')).code).toBe(0);
+    await gone;
+  });
+
   it('says when there is none, and connects itself where it may', async () => {
     expect(await control('check')).toMatchObject({
       code: 255,
@@ -162,7 +247,7 @@ describe.skipIf(!requireServer('sshd'))('a shared connection', () => {
       'askpass',
       `#!/bin/sh\necho "$1" >>${bssh.home}/asked\necho '${ensureTestUser().password}'\n`,
     );
-    const { chmodSync, readFileSync } = await import('node:fs');
+    const { readFileSync } = await import('node:fs');
     chmodSync(askpass, 0o700);
     const env = { SSH_ASKPASS: askpass, SSH_ASKPASS_REQUIRE: 'force' };
     const way = ['-o', 'PreferredAuthentications=password', ...auto('yes')];

@@ -3,6 +3,7 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { Mux, type MuxEvent } from '../../../protocol/connection/mux.ts';
 import type { Relay } from '../../../protocol/connection/relay.ts';
 import { SshError } from '../../../protocol/errors.ts';
+import { limits } from '../../../protocol/limits.ts';
 import {
   ChannelClose,
   ChannelData,
@@ -38,6 +39,8 @@ const newRelay = (into: Uint8Array[] = delivered): Relay =>
   ours.relay({
     deliver: (payload) => void into.push(payload),
     globalRequest: (request) => void asked.push(request),
+    channelRequest: (request, body) =>
+      request === 'other' ? { request: 'instead', body: Uint8Array.of(body.length) } : undefined,
     drained: () => void drained++,
     lost: () => void (lost = true),
   });
@@ -99,6 +102,29 @@ describe('a relay', () => {
     expect(drained).toBe(2);
     ours.receive(data(id, 5), 0);
     expect(delivered.at(-1)).toEqual(data(7, 5));
+  });
+
+  it('asks what it is told to ask instead, with the answer asked for or not', () => {
+    established();
+    for (const wantReply of [true, false])
+      relay.receive(ChannelRequest.encode({ recipient: 42, request: 'other', wantReply, body: Uint8Array.of(1, 2) }));
+    expect(leaving().map((payload) => ChannelRequest.decode(payload))).toEqual(
+      [true, false].map((wantReply) => ({ recipient: 42, request: 'instead', wantReply, body: Uint8Array.of(2) })),
+    );
+  });
+
+  it('gives one client half of the channels there are, and refuses it the next', () => {
+    for (let i = 0; i < limits.relayedChannels; i++) relay.receive(open(i));
+    expect(leaving()).toHaveLength(limits.relayedChannels);
+    relay.receive(open(9999));
+    expect(leaving()).toEqual([]);
+    expect(delivered.map((payload) => ChannelOpenFailure.decode(payload))).toMatchObject([
+      { recipient: 9999, reason: 4, description: 'too many channels of one client' },
+    ]);
+    const other: Uint8Array[] = [];
+    newRelay(other).receive(open(1));
+    expect(leaving()).toHaveLength(1);
+    expect(other).toEqual([]);
   });
 
   it('holds its client to the window, the packet size and its own channels', () => {
