@@ -22,24 +22,20 @@ export async function interactive(intent: ClusterIntent, context: RunContext): P
     printOut(dryRun(intent, entries, undefined));
     return ExitCode.ok;
   }
-  if (settings.singleNode) {
+  // Asked for on the command line, the whole screen is above the mode of the configuration.
+  const tui = run.output === 'tui';
+  if (settings.singleNode && !tui) {
     const chosen = await chooseNode(entries, process.stdin, process.stdout);
     return chosen === undefined ? ExitCode.interrupted : singleNode(chosen, settings.workDir, context);
   }
-  const interrupts = new Interrupts();
   const terminal = isatty(0) && isatty(1);
+  const interrupts = new Interrupts();
+  const color = wantsColor(run.color, isatty(1), context.env);
+  const options = { entries, context, run, parallel: selection!.parallel, settings, interrupts, color };
   try {
-    const session = new Session({
-      entries,
-      context,
-      run,
-      parallel: selection!.parallel,
-      settings,
-      interrupts,
-      terminal,
-      color: wantsColor(run.color, isatty(1), context.env),
-    });
-    return await session.run();
+    if (!tui) return await new Session({ ...options, terminal }).run();
+    const { shellsOnScreen } = await import('../tui/shells.ts');
+    return await shellsOnScreen(options);
   } finally {
     interrupts.dispose();
   }

@@ -32,6 +32,8 @@ export interface InteractiveSettings {
   readonly broadcast_prefix?: string;
   readonly node_switch_prefix?: string;
   readonly colors?: Readonly<Record<string, InteractiveColor>>;
+  /** Tab asks the first active node for paths. */
+  readonly remote_completion?: boolean;
   readonly keybindings?: Readonly<Partial<Record<'switch_node' | 'broadcast_toggle' | 'quit', string>>>;
 }
 

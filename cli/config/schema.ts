@@ -39,6 +39,7 @@ const interactiveKeys = [
   'broadcast_prefix',
   'node_switch_prefix',
   'colors',
+  'remote_completion',
   'keybindings',
 ];
 /** Seconds that a command may take to print hosts. */
@@ -215,7 +216,8 @@ export class ConfigReader {
     const settings: Writable<InteractiveSettings> = {};
     for (const { key, value } of this.#document.fields(given, 'interactive', interactiveKeys)) {
       if (key === 'default_mode') settings[key] = this.#document.oneOf(value, key, modes);
-      else if (key === 'show_timestamps') settings[key] = this.#document.flag(value, key);
+      else if (key === 'show_timestamps' || key === 'remote_completion')
+        settings[key] = this.#document.flag(value, key);
       else if (key === 'history_file') settings[key] = this.#expanded(value, key, true);
       else if (key === 'colors') settings[key] = this.#colors(value);
       else if (key === 'keybindings') settings[key] = this.#keybindings(value);

@@ -8,6 +8,7 @@
 
 import { type Connection, type ExecHandle, type ExecOptions, type Opened, SshError } from '../../client/index.ts';
 import { type Mark, MarkerStream } from './marker.ts';
+import { LONGEST_ANSWER } from './paths.ts';
 import type { PromptNode } from './prompt.ts';
 import {
   bootstrap,
@@ -59,6 +60,9 @@ const WINDOW = 1024 * 1024;
 
 /** A shell that has not answered by now (a profile that waits for somebody) will not, in milliseconds. */
 const START_PATIENCE = 30_000;
+
+/** Somebody waits for a completion, in milliseconds. */
+const ASK_PATIENCE = 3000;
 
 /** Of each half of a marker's token. */
 const HALF_BYTES = 12;
@@ -224,6 +228,29 @@ export class ShellNode implements PromptNode {
       // No room for another session: some servers can do it themselves.
       this.#shell?.handle.kill('INT');
     }
+  }
+
+  /** What a command of ours prints, beside the shell; empty when the node does not answer in time. */
+  async ask(command: string): Promise<string> {
+    const connection = this.#opened?.connection;
+    const parts: Uint8Array[] = [];
+    let size = 0;
+    if (connection === undefined) return '';
+    try {
+      const take = (chunk: Uint8Array): void => {
+        if (size < LONGEST_ANSWER) parts.push(chunk);
+        size += chunk.length;
+      };
+      const helper = await connection.exec(command, { stdout: take, stderr: () => undefined });
+      helper.end();
+      let timer: NodeJS.Timeout | undefined;
+      await Promise.race([helper.exit, new Promise((resolve) => void (timer = setTimeout(resolve, ASK_PATIENCE)))]);
+      clearTimeout(timer);
+      helper.close();
+    } catch {
+      // No room for another session, or no connection any more.
+    }
+    return Buffer.concat(parts).subarray(0, LONGEST_ANSWER).toString();
   }
 
   /** Nobody will hear of these any more. */

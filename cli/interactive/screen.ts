@@ -18,7 +18,8 @@ export interface ScreenOptions {
   /** Oldest first. */
   readonly history: readonly string[];
   readonly historySize: number;
-  readonly complete: (line: string) => [string[], string];
+  /** What the end of the line may become, and how much of it that replaces. */
+  readonly complete: (line: string) => Promise<[string[], string]>;
   /** Between the terminal and the editor. */
   readonly keys: KeyFilter;
   /** Ctrl-C while lines are read. */
@@ -81,7 +82,9 @@ export class Screen {
       history: [...this.#history],
       historySize,
       removeHistoryDuplicates: true,
-      completer: complete,
+      completer: (line: string, done: (error: null, found: [string[], string]) => void) => {
+        void complete(line).then((found) => done(null, found));
+      },
       prompt: '',
     });
     editor.on('SIGINT', onInterrupt);

@@ -16,6 +16,7 @@ import { Gather, type Gathered } from './gather.ts';
 import { HISTORY_SIZE, History, loadHistory } from './history.ts';
 import { KeyFilter } from './keys.ts';
 import type { ShellNode, Stream } from './node.ts';
+import { completions, listCommand, pathWord } from './paths.ts';
 import { isActive, promptText } from './prompt.ts';
 import { Screen } from './screen.ts';
 import { describeActive, listNodes, SELECTED_ALL, selectAll, switchTo, switchToNext } from './selection.ts';
@@ -75,7 +76,7 @@ export class Session {
       terminal,
       history,
       historySize: HISTORY_SIZE,
-      complete: (line) => [completeSpecial(line, settings.prefixes, entries.length), line],
+      complete: (line) => this.#complete(line),
       keys: new KeyFilter(this.#bindings()),
       onInterrupt: () => this.#interrupt(),
       onClosed: () => {
@@ -108,6 +109,16 @@ export class Session {
       [quit, () => this.#stop()],
     ];
     return all.filter((binding): binding is readonly [string, () => void] => binding[0] !== undefined);
+  }
+
+  async #complete(line: string): Promise<[string[], string]> {
+    const { prefixes, remoteCompletion } = this.#settings;
+    const { nodes } = this.#fleet;
+    const special = completeSpecial(line, prefixes, nodes.length);
+    const word = remoteCompletion && special.length === 0 ? pathWord(line) : undefined;
+    const node = nodes.find(isActive);
+    if (word === undefined || node === undefined) return [special, line];
+    return [completions(await node.ask(listCommand(word, node.pwd)), word), word];
   }
 
   #toggle(): string {

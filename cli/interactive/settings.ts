@@ -12,6 +12,7 @@ export interface Settings {
   readonly promptFormat: string | undefined;
   readonly historyFile: string;
   readonly timestamps: boolean;
+  readonly remoteCompletion: boolean;
   readonly workDir: string | undefined;
   readonly prefixes: Prefixes;
   readonly colors: Readonly<Record<string, InteractiveColor>>;
@@ -28,6 +29,7 @@ export function interactiveSettings(
     promptFormat: flags.promptFormat ?? configured.prompt_format,
     historyFile: flags.historyFile ?? configured.history_file ?? join(home, '.bssh_history'),
     timestamps: configured.show_timestamps ?? false,
+    remoteCompletion: configured.remote_completion ?? false,
     workDir: flags.workDir ?? configured.work_dir,
     prefixes: {
       special: configured.node_switch_prefix ?? DEFAULT_PREFIX,

@@ -40,6 +40,7 @@ const conflicts: readonly (readonly [string, string])[] = [
   ['tui', 'diff'],
   ['tui', 'json'],
   ['tui', 'quiet'],
+  ['tui', 'single-node'],
   ['single-node', 'multiplex'],
 ];
 

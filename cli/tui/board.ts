@@ -1,17 +1,49 @@
 /** Every host of the run as the full-screen view knows it: where it stands, since when, and what it said last. */
 
-import { type HostClass, type HostEvent, type HostResult, isFailure, type Phase } from '../../client/index.ts';
+import {
+  type HostClass,
+  type HostEvent,
+  type HostResult,
+  isFailure,
+  type OutputStream,
+  type Phase,
+} from '../../client/index.ts';
 import { classLabel } from '../render/index.ts';
 import { neutraliseLine, type Style } from '../terminal.ts';
 import { HostLog } from './log.ts';
 
-export type Stage = 'waiting' | 'connecting' | 'retrying' | 'running' | 'ended';
+/** `idle` and `lost` are those of a host with a shell: nothing runs in it, or there is none any more. */
+export type Stage = 'waiting' | 'connecting' | 'retrying' | 'running' | 'idle' | 'lost' | 'ended';
+
+const MARKS: Readonly<Record<Stage, string>> = {
+  waiting: '·',
+  connecting: '○',
+  retrying: '↻',
+  running: '●',
+  idle: '✓',
+  lost: '✗',
+  ended: '-',
+};
+
+const STYLES: Readonly<Record<Stage, Style>> = {
+  waiting: 'dim',
+  connecting: 'yellow',
+  retrying: 'yellow',
+  running: 'cyan',
+  idle: 'green',
+  lost: 'red',
+  ended: 'yellow',
+};
 
 export class HostRow {
   readonly index: number;
   /** Harmless, as everything else in here. */
   readonly name: string;
   readonly log = new HostLog();
+  /** What is compared: everything, or in a shell what the last command said. */
+  answer = this.log;
+  /** Of the last command in a shell. */
+  status: number | undefined;
   stage: Stage = 'waiting';
   phase: Phase | undefined;
   result: HostResult | undefined;
@@ -25,21 +57,29 @@ export class HostRow {
 
   /** How it is called wherever it is shown, filtered by and counted. */
   get label(): string {
-    return this.result === undefined ? this.stage : neutraliseLine(classLabel(this.result));
+    if (this.result !== undefined) return neutraliseLine(classLabel(this.result));
+    return this.stage === 'idle' && this.status ? `exit ${this.status}` : this.stage;
   }
 
   get failed(): boolean {
-    return this.result !== undefined && isFailure(this.result);
+    if (this.result !== undefined) return isFailure(this.result);
+    return this.stage === 'lost' || (this.stage === 'idle' && Boolean(this.status));
   }
 
   get mark(): string {
     if (this.result !== undefined) return this.result.class === 'ok' ? '✓' : this.failed ? '✗' : '-';
-    return { waiting: '·', connecting: '○', retrying: '↻', running: '●', ended: '' }[this.stage];
+    return this.failed ? '✗' : MARKS[this.stage];
   }
 
   get style(): Style | undefined {
     if (this.result !== undefined) return this.result.class === 'ok' ? 'green' : this.failed ? 'red' : 'yellow';
-    return this.stage === 'running' ? 'cyan' : this.stage === 'waiting' ? 'dim' : 'yellow';
+    return this.failed ? 'red' : STYLES[this.stage];
+  }
+
+  /** It has said what it had to say, and may be compared. */
+  get answered(): boolean {
+    if (this.result !== undefined) return this.result.attempts > 0;
+    return this.stage === 'idle' && this.status !== undefined;
   }
 
   /** Milliseconds at work; undefined before. */
@@ -59,7 +99,15 @@ export interface AnswerGroup {
 const ANSWERS: ReadonlySet<HostClass> = new Set(['ok', 'exit', 'signal']);
 
 /** Failures first: they are what one looks for. */
-const STAGE_RANK: Readonly<Record<Stage, number>> = { running: 1, connecting: 2, retrying: 3, waiting: 4, ended: 5 };
+const STAGE_RANK: Readonly<Record<Stage, number>> = {
+  lost: 0,
+  running: 1,
+  connecting: 2,
+  retrying: 3,
+  waiting: 4,
+  idle: 5,
+  ended: 5,
+};
 export const rankOf = (row: HostRow): number => (row.failed ? 0 : STAGE_RANK[row.stage]);
 
 export class Board {
@@ -96,6 +144,30 @@ export class Board {
     }
   }
 
+  /** A command is given to the shell of a host. */
+  ask(index: number, text: string, now: number): void {
+    const row = this.rows[index]!;
+    row.log.add('stdout', Buffer.from(`$ ${text}\n`));
+    row.answer = new HostLog();
+    row.status = undefined;
+    row.stage = 'running';
+    row.startedAt = now;
+  }
+
+  say(index: number, stream: OutputStream, data: Uint8Array): void {
+    const { log, answer } = this.rows[index]!;
+    log.add(stream, data);
+    if (answer !== log) answer.add(stream, data);
+  }
+
+  /** The command has ended; without a status the shell did, or its connection. */
+  answered(index: number, status: number | undefined): void {
+    const row = this.rows[index]!;
+    row.status = status;
+    if (row.stage === 'running') row.stage = 'idle';
+    row.startedAt = undefined;
+  }
+
   /** Labels with the number of their hosts, in the order of their ranks. */
   labels(): (readonly [label: string, count: number, row: HostRow])[] {
     const found = new Map<string, [number, HostRow]>();
@@ -113,13 +185,14 @@ export class Board {
   groups(): AnswerGroup[] {
     const found = new Map<string, { label: string; rows: HostRow[] }>();
     for (const row of this.rows) {
-      if (row.result === undefined || row.result.attempts === 0) continue;
-      const key = `${row.label} ${row.log.fingerprint}`;
+      if (!row.answered) continue;
+      const key = `${row.label} ${row.answer.fingerprint}`;
       const group = found.get(key);
       if (group) group.rows.push(row);
       else found.set(key, { label: row.label, rows: [row] });
     }
-    const answered = ({ rows }: AnswerGroup): number => (ANSWERS.has(rows[0]!.result!.class) ? 0 : 1);
+    const answered = ({ rows: [row] }: AnswerGroup): number =>
+      row!.result === undefined || ANSWERS.has(row!.result.class) ? 0 : 1;
     return [...found.values()].sort(
       (a, b) => answered(a) - answered(b) || b.rows.length - a.rows.length || a.rows[0]!.index - b.rows[0]!.index,
     );

@@ -33,6 +33,15 @@ export interface TuiOptions {
   readonly clock: FleetClock;
   /** Of a host, in place of its last line. */
   readonly progress?: ((host: number) => string | undefined) | undefined;
+  /** Shells are behind the hosts. */
+  readonly shells?: ShellControl | undefined;
+}
+
+/** What a person does with shells. */
+export interface ShellControl {
+  command(text: string, hosts: readonly number[]): void;
+  /** Ctrl-C. */
+  interrupt(): void;
 }
 
 /** Refuses before anything is connected. */
@@ -45,7 +54,7 @@ export function requireTerminal(): void {
 
 export class Tui implements Renderer {
   readonly #options: TuiOptions;
-  readonly #board: Board;
+  readonly board: Board;
   readonly #screen: FullScreen;
   readonly #painter = new Painter();
   readonly #aborter = new AbortController();
@@ -65,7 +74,7 @@ export class Tui implements Renderer {
 
   constructor(options: TuiOptions) {
     this.#options = options;
-    this.#board = new Board(options.names, options.title, options.clock.now());
+    this.board = new Board(options.names, options.title, options.clock.now());
     this.#screen = new FullScreen({
       key: (name) => this.#press(name),
       redraw: () => {
@@ -75,7 +84,7 @@ export class Tui implements Renderer {
       ready: () => this.#drawSoon(),
       gone: () => {
         this.#aborter.abort();
-        this.#leave();
+        this.leave();
       },
     });
   }
@@ -88,8 +97,13 @@ export class Tui implements Renderer {
   /** The run begins: what may be done to it, and what ends our waiting for the person. */
   steer(steering: Steering, ended: AbortSignal): void {
     this.#steering = steering;
+    this.open(ended);
+  }
+
+  /** Takes the terminal; `ended` gives it back. */
+  open(ended: AbortSignal): void {
     this.#screen.open();
-    ended.addEventListener('abort', () => this.#leave(), { once: true });
+    ended.addEventListener('abort', () => this.leave(), { once: true });
   }
 
   /** Somebody asks on the terminal; the function returned ends it. */
@@ -98,7 +112,7 @@ export class Tui implements Renderer {
   }
 
   event(event: HostEvent): void {
-    this.#board.apply(event, this.#options.clock.now());
+    this.board.apply(event, this.#options.clock.now());
     this.#drawSoon();
   }
 
@@ -113,10 +127,20 @@ export class Tui implements Renderer {
 
   /** Stays until it is left: what the hosts said is to be looked at. */
   async end(outcome: FleetOutcome): Promise<void> {
-    this.#board.took = outcome.ms;
+    this.board.took = outcome.ms;
     this.#drawSoon();
     if (!this.#leaving) await this.#whenLeft;
     await this.close();
+  }
+
+  /** Settles when the person leaves, or has to. */
+  left(): Promise<void> {
+    return this.#whenLeft;
+  }
+
+  /** The board shows something else. */
+  changed(): void {
+    this.#drawSoon();
   }
 
   /** Gives the terminal back, and says again what was said meanwhile. */
@@ -128,14 +152,15 @@ export class Tui implements Renderer {
     printErr(this.#messages.map((line) => `${line}\n`).join(''));
   }
 
-  #leave(): void {
+  leave(): void {
     this.#leaving = true;
     this.#left();
   }
 
   #press(key: string): void {
-    const { board, size } = { board: this.#board, size: this.#screen.size };
-    const { view, wish } = press(this.#view, key, { board, size, shells: false });
+    const { board } = this;
+    const { size } = this.#screen;
+    const { view, wish } = press(this.#view, key, { board, size, shells: this.#options.shells !== undefined });
     this.#view = view;
     // A key answers a message, too.
     this.#notice = { text: '', until: 0 };
@@ -154,9 +179,12 @@ export class Tui implements Renderer {
         return this.#aborter.abort();
       case 'leave':
         this.#aborter.abort();
-        return this.#leave();
+        return this.leave();
+      case 'command':
+        return this.#options.shells?.command(wish.text, wish.hosts);
       case 'interrupt':
-        if (this.#board.took !== undefined) return this.#leave();
+        if (this.#options.shells !== undefined) return this.#options.shells.interrupt();
+        if (this.board.took !== undefined) return this.leave();
         // As the terminal would without raw mode: signals.ts counts them.
         process.kill(process.pid, 'SIGINT');
         return undefined;
@@ -181,16 +209,16 @@ export class Tui implements Renderer {
   }
 
   #draw(): void {
-    const { clock, color, progress } = this.#options;
+    const { clock, color, progress, shells } = this.#options;
     const now = clock.now();
     this.#timerAt = Number.POSITIVE_INFINITY;
     this.#drawnAt = now;
     if (!this.#screen.busy) {
       const lines = screenLines({
         view: this.#view,
-        board: this.#board,
+        board: this.board,
         size: this.#screen.size,
-        shells: false,
+        shells: shells !== undefined,
         now,
         color,
         notice: this.#notice.until > now ? this.#notice.text : '',

@@ -196,7 +196,7 @@ function diff(picture: Picture, rows: number): string[] {
   const { view, board } = picture;
   const paper = paperOf(picture);
   const groups = board.groups();
-  if (groups.length === 0) return [rowOf([['  no host has ended so far', 'dim']], paper)];
+  if (groups.length === 0) return [rowOf([['  no host has answered so far', 'dim']], paper)];
   const place = Math.min(view.group, groups.length - 1);
   const height = Math.min(groups.length, GROUP_ROWS);
   const top = pageTop(place, height);
@@ -233,13 +233,13 @@ const LOOKS: Readonly<Record<string, Span[1]>> = { '+': 'green', '-': 'red', '@'
 function differenceOf(groups: readonly AnswerGroup[], place: number): Span[] {
   const [majority, group] = [groups[0]!.rows[0]!, groups[place]!.rows[0]!];
   if (place === 0) {
-    const lines = majority.log.lines();
+    const lines = majority.answer.lines();
     return lines.length === 0 ? [['  no output', 'dim']] : lines.map(({ text }): Span => [`  ${text}`]);
   }
   const shown: Span[] = [];
   if (group.result?.error !== undefined) shown.push([`  ${neutraliseLine(group.result.error.message)}`, 'red']);
   for (const stream of ['stdout', 'stderr'] as const) {
-    const [before, after] = [majority.log.text(stream), group.log.text(stream)];
+    const [before, after] = [majority.answer.text(stream), group.answer.text(stream)];
     if (before === after) continue;
     shown.push([`  ${stream}:`, 'bold']);
     const hunks = unifiedHunks(before, after);

@@ -171,7 +171,9 @@ function anywhere(view: View, key: string, world: World): Step | undefined {
     case 's':
       return skip(view, world);
     case 'x':
-      return board.took === undefined ? { view: ask(view, 'End everything that runs?', { kind: 'abort' }) } : { view };
+      return board.took === undefined && !world.shells
+        ? { view: ask(view, 'End everything that runs?', { kind: 'abort' }) }
+        : { view };
     case 'q':
       if (board.took !== undefined) return { view, wish: { kind: 'leave' } };
       return { view: ask(view, world.shells ? 'Leave?' : 'End the run, and leave?', { kind: 'leave' }) };

@@ -199,6 +199,73 @@ clusters:
     expect(flagged.end).toEqual(flagged.begin);
   });
 
+  it('has colours, a mode and completion of paths from the configuration', async () => {
+    const config = bssh.write(
+      'more.yaml',
+      `interactive:
+  remote_completion: true
+  colors: { node1: bright_blue, 127.0.0.2: red }
+clusters:
+  two: { nodes: [127.0.0.1, 127.0.0.2] }
+  one: { nodes: [127.0.0.1, 127.0.0.2], interactive: { default_mode: single_node } }
+`,
+    );
+    using pty = new Pty([bssh.file, ...bssh.common, '--config', config, '-C', 'two'], {
+      columns: 200,
+      env: { ...env(), NO_COLOR: undefined },
+    });
+    await say(pty, '[● ●] bssh> ', 'cd /usr', /bssh> /);
+    pty.type('echo loc');
+    await pty.expect(/echo loc/);
+    pty.type('\t');
+    await pty.expect(/al\//, 20_000);
+    pty.type('\r');
+    await pty.expect(/\[node\d\]\x1b\[0m local\/\r\n[\s\S]*\[node\d\]\x1b\[0m local\/\r\n/);
+    expect(pty.output).toContain('\x1b[94m[node1]\x1b[0m local/');
+    expect(pty.output).toContain('\x1b[31m[node2]\x1b[0m local/');
+    await pty.expect(/\[● ●\] bssh> /);
+    pty.type('!st');
+    pty.type('\t');
+    await pty.expect(/atus/);
+    pty.type('\r');
+    await pty.expect(/Active nodes: 127\.0\.0\.1, 127\.0\.0\.2/);
+    await say(pty, '[● ●] bssh> ', '!?', /Special commands:\r\n[\s\S]*!reconnect \[N\]/);
+    await say(pty, '[● ●] bssh> ', '!help', /Special commands:\r\n/);
+    await say(pty, '[● ●] bssh> ', '!nodes', /node1 {2}● active/);
+    pty.type('exit\r');
+    expect(await pty.exit).toBe(0);
+    using menu = open(['--config', config, '-C', 'one']);
+    await menu.expect(/Node to connect to \[1-2\]: /, 20_000);
+    menu.type('\x04');
+    expect(await menu.exit).toBe(130);
+    using flagged = open(['--config', config, '-C', 'one', 'interactive', '--multiplex']);
+    await flagged.expect(/\[● ●\] bssh> /, 20_000);
+    flagged.type('\x04');
+    expect(await flagged.exit).toBe(0);
+  });
+
+  it.skipIf(!isRoot)('works inside a Backend.AI session with nothing but the environment', async () => {
+    // Port 2200 is Backend.AI's: an address that nobody else listens on makes it free.
+    await using inside = await startSshd({
+      address: '0.0.0.0',
+      config: ['ListenAddress 127.22.0.1:2200', 'ListenAddress 127.22.0.2:2200'],
+    });
+    const trust = ['-i', inside.identity, '-o', `UserKnownHostsFile=${bssh.home}/known_hosts`];
+    using pty = new Pty([bssh.file, '-F', 'none', ...trust, 'interactive'], {
+      columns: 200,
+      env: {
+        ...env(),
+        BACKENDAI_CLUSTER_HOSTS: '127.22.0.1,127.22.0.2',
+        BACKENDAI_CLUSTER_HOST: '127.22.0.1',
+        BACKENDAI_CLUSTER_ROLE: 'main',
+      },
+    });
+    await say(pty, '[● ●] bssh> ', '!status', /Active nodes: 127\.22\.0\.1, 127\.22\.0\.2\r\n/);
+    await say(pty, '[● ●] bssh> ', 'echo on $SSH_CONNECTION', /on \S+ \d+ 127\.22\.0\.\d 2200\r\n/);
+    await say(pty, '[● ●] bssh> ', 'exit', /Goodbye!/);
+    expect(await pty.exit).toBe(0);
+  });
+
   it('shows identical output once when asked', async () => {
     using pty = open(['-H', '127.0.0.[1-2]', 'interactive']);
     await say(pty, '[● ●] bssh> ', '!gather on', /shown once/);

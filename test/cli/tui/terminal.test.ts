@@ -159,6 +159,38 @@ describe.skipIf(!requireServer('sshd') || !hasPty)('bssh --tui', () => {
     await ended(pty, 5);
   });
 
+  it('shows shells that last, gives them commands, and compares what they answer', async () => {
+    using pty = open(['-H', '127.0.0.[1-3]', 'interactive', '--work-dir', '/usr']);
+    await pty.expect(/3 hosts: {2}✓ 3 idle/, 30_000);
+    pty.type(':');
+    pty.type('pwd; case $SSH_CONNECTION in *127.0.0.2*) cd /etc; (exit 3);; esac\r');
+    await pty.expect(/✗ 1 exit 3 {2}✓ 2 idle/, 20_000);
+    pty.type(':pwd\r');
+    await pty.expect(/127\.0\.0\.2 {2}idle +\/etc/, 20_000);
+    pty.type('d');
+    await pty.expect(/✓ 2 {2}idle {2}the majority {2}127\.0\.0\.\[1,3\]/);
+    pty.type('o:vim x\r');
+    await pty.expect(/vim needs a terminal of its own/);
+    pty.type(':sleep 60\r');
+    await pty.expect(/● 3 running/);
+    pty.type('\x03');
+    await pty.expect(/✗ 3 exit 130/, 20_000);
+    pty.type(' :kill -9 $PPID\r');
+    await pty.expect(/✗ 1 lost/, 20_000);
+    pty.type(':!reconnect\r');
+    await pty.expect(/(?<!✗ )✓ 3 idle|✗ 2 exit 130 {2}✓ 1 idle/, 20_000);
+    pty.type(':!n2\r');
+    await pty.expect(/Space marks hosts/);
+    pty.type('qy');
+    await ended(pty, 0);
+    using again = open(['-H', '127.0.0.1', 'interactive']);
+    await again.expect(/✓ 1 idle/, 20_000);
+    again.type(':sleep 60\r');
+    await again.expect(/● 1 running/);
+    again.signal('SIGTERM');
+    await ended(again, 143);
+  });
+
   it('refuses what is no terminal, and other views at the same time', async () => {
     const plain = await bssh.on('--tui', '-H', '127.0.0.1', 'id');
     expect([plain.code, plain.out]).toEqual([2, '']);

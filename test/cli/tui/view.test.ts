@@ -233,7 +233,7 @@ describe('split and diff', () => {
       '  +no such ^[[2Jthing',
     ]);
     expect(desk.press('enter').body()[0]).toContain('web3');
-    expect(new Desk(new Board(['a'], 'x', 0)).press('d').body()).toEqual(['  no host has ended so far']);
+    expect(new Desk(new Board(['a'], 'x', 0)).press('d').body()).toEqual(['  no host has answered so far']);
   });
 
   it('takes an answer for the majority, not hosts that could not be reached', () => {
@@ -304,6 +304,31 @@ describe('shells behind the hosts', () => {
     ]);
     expect(desk.press(':', 'enter').wishes).toHaveLength(2);
     expect(new Desk().press(':').view.typing).toBeUndefined();
+  });
+
+  it('are idle, run, fail and get lost, and are compared by their last command', () => {
+    const made = new Board(['a', 'b', 'c'], 'interactive', 0);
+    const desk = new Desk(made, true);
+    for (const row of made.rows) row.stage = 'idle';
+    expect(desk.press('d').body()).toEqual(['  no host has answered so far']);
+    for (const [command, odd] of [
+      ['first', 'one'],
+      ['second', 'same'],
+    ] as const) {
+      for (const host of [0, 1, 2]) {
+        made.ask(host, command, 4000);
+        made.say(host, 'stdout', Buffer.from(host === 2 ? `${odd}\n` : 'same\n'));
+      }
+      expect(desk.lines()[1]).toBe(' 3 hosts:  ● 3 running');
+      for (const host of [0, 1, 2]) made.answered(host, host === 1 ? 4 : 0);
+    }
+    expect(desk.lines()[1]).toBe(' 3 hosts:  ✗ 1 exit 4  ✓ 2 idle');
+    expect(desk.body().slice(0, 2)).toEqual(['> ✓ 2  idle  the majority  a,c', '  ✗ 1  exit 4  b']);
+    expect(desk.press('o', 'end', 'enter').body().slice(1)).toEqual(['  $ first', '  one', '  $ second', '  same']);
+    made.rows[0]!.stage = 'lost';
+    made.answered(0, undefined);
+    expect(desk.press('o', 'r').body()[0]).toMatch(/✗ a {2}lost/);
+    expect(desk.press('p', 's', 'x').wishes).toEqual([]);
   });
 });
 
