@@ -1,8 +1,8 @@
 // Builds dist/bssh.mjs: the whole command in one executable file.
 //
-// The parts that cli/main.ts imports lazily stay lazy down to the parser: every chunk is kept as a string
-// literal, which V8 only scans, and is compiled when something first requires it. As plain module text the
-// same code costs about 40 ms of parsing at every start, `bssh -V` included. Packages under LAZY_PACKAGES go
+// The parts that cli/main.ts imports lazily stay lazy down to the parser: all chunks are kept in one comment at the
+// end of the file, which V8 only skips, and each is compiled when something first requires it. As plain module text
+// the same code costs about 40 ms of parsing at every start, `bssh -V` included. Packages under LAZY_PACKAGES go
 // one step further: even a static import of them compiles them only when one of their exports is first
 // touched, which is sound because they do nothing but define things.
 //
@@ -14,18 +14,27 @@ const ENTRY = process.env.BSSH_BUNDLE_ENTRY ?? 'cli/main.ts';
 const OUT_DIR = process.env.BSSH_BUNDLE_DIR ?? 'dist';
 const LAZY_PACKAGES = /node_modules[\\/](@noble[\\/][^\\/]+|tweetnacl)[\\/](?:.*[\\/])?([^\\/]+?)\.js$/;
 
-/** Runs in the finished file, so it is plain ES2022; `chunks`, `lazy` and `entry` are written in front of it. */
+/**
+ * Runs in the finished file, so it is plain ES2022. Written in front of it: `chunks` (where each one begins, counted from
+ * the end of the file, and its length), `lazy` and `entry`.
+ */
 function bootstrap() {
   const { Script } = process.getBuiltinModule('node:vm');
   const { fileURLToPath } = process.getBuiltinModule('node:url');
   const self = fileURLToPath(import.meta.url);
+  const file = process.getBuiltinModule('node:fs').readFileSync(self, 'latin1');
+  const textOf = ([fromEnd, length]) => {
+    const text = file.substr(file.length - fromEnd, length);
+    if (!text.includes('\x01')) return text;
+    return text.replace(/\x01(....)/g, (_all, code) => String.fromCharCode(Number.parseInt(code, 16)));
+  };
   const loaded = new Map();
   const load = (name) => {
     const known = loaded.get(name);
     if (known) return known.exports;
     const module = { exports: {} };
     loaded.set(name, module);
-    const text = `(function(require,module,exports,__filename){"use strict";${chunks[name]}\n})`;
+    const text = `(function(require,module,exports,__filename){"use strict";${textOf(chunks[name])}\n})`;
     const run = new Script(text, { filename: `bssh:${name}` }).runInThisContext();
     // Between themselves lazy packages are wired directly: their inner loops call across files.
     run(requireFrom(lazy[name] ? load : facade), module, module.exports, self);
@@ -64,8 +73,10 @@ const LAUNCH = '#!/bin/sh\n":" //; exec node --single-threaded-gc "$0" "$@"';
 /** What an import of a CommonJS module becomes: evaluated at once by the bundler, here when its export is first touched. */
 const COMMON_JS = /(?:\/\* @__PURE__ \*\/ )?\w+\.__toESM\((\w+\.require_\w+\(\)),1\)/g;
 
-const asciiLiteral = (value) =>
-  JSON.stringify(value).replace(/[\u007f-\uffff]/g, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`);
+/** Text that may stand in a comment of an ASCII file: characters that may not become U+0001 and four hexadecimal digits. */
+const inComment = (text) =>
+  text.replace(/(?<=\*)\/|[^\t\n -~]/g, (c) => `\x01${c.charCodeAt(0).toString(16).padStart(4, '0')}`);
+const COMMENT_END = '*/\n';
 
 /** The licence texts that the packages inside the bundle ask to be kept with copies of them. */
 function notices(modules) {
@@ -91,7 +102,7 @@ function oneFile() {
       for (const [file, item] of Object.entries(bundle)) {
         if (item.type !== 'chunk') this.error(`the bundle must consist of chunks only, not ${file}`);
         const name = file.replace(/\.js$/, '');
-        chunks[name] = item.code.replace(/^#!.*\n/, '').replace(COMMON_JS, '{get default(){return $1}}');
+        chunks[name] = inComment(item.code.replace(/^#!.*\n/, '').replace(COMMON_JS, '{get default(){return $1}}'));
         if (item.isEntry) entry = name;
         if (item.moduleIds.length > 0 && item.moduleIds.every((id) => LAZY_PACKAGES.test(id)))
           lazy[name] = item.exports;
@@ -100,11 +111,19 @@ function oneFile() {
       }
       this.emitFile({ type: 'asset', fileName: 'THIRD-PARTY-NOTICES.txt', source: notices(modules) });
       const body = bootstrap.toString().replace(/^[^{]*\{|\}$/g, '');
-      const tables = Object.entries({ chunks, lazy, entry }).map(([k, v]) => `const ${k}=${asciiLiteral(v)};`);
+      const places = {};
+      let fromEnd = COMMENT_END.length;
+      for (const name of Object.keys(chunks).reverse()) {
+        fromEnd += chunks[name].length;
+        places[name] = [fromEnd, chunks[name].length];
+      }
+      const tables = Object.entries({ chunks: places, lazy, entry }).map(
+        ([name, value]) => `const ${name}=${JSON.stringify(value)};`,
+      );
       this.emitFile({
         type: 'prebuilt-chunk',
         fileName: 'bssh.mjs',
-        code: `${LAUNCH}\n${tables.join('\n')}\n${body}`,
+        code: `${LAUNCH}\n${tables.join('\n')}\n${body}\n/*${Object.values(chunks).join('')}${COMMENT_END}`,
       });
     },
     writeBundle(options) {
