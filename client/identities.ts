@@ -307,8 +307,9 @@ const load = ({ store, ask, passphrasePrompts, log }: IdentitySources, { path }:
   });
 
 async function used(sources: IdentitySources, file: KeyFile): Promise<void> {
+  if (sources.onUsed === undefined) return;
   const key = await load(sources, file);
-  if (key !== undefined) await sources.onUsed?.(key, file.path);
+  if (key !== undefined) await sources.onUsed(key, file.path);
 }
 
 const flagsFor: Readonly<Record<string, number>> = {

@@ -90,6 +90,8 @@ export class KeyStore {
   readonly #asked = new Map<string, Promise<PrivateKey | undefined>>();
   readonly #certificates = new Map<string, Certificate | undefined>();
   readonly #warned = new Set<string>();
+  /** Files whose permissions were right when their key was first used: the key is in memory since. */
+  readonly #private = new Set<string>();
 
   constructor(options: KeyStoreOptions) {
     this.#options = options;
@@ -182,8 +184,12 @@ export class KeyStore {
 
   /** ssh(1) ignores private keys that others can read. */
   #isPrivate(path: string): boolean {
+    if (this.#private.has(path)) return true;
     const info = statSync(path);
-    if (process.platform === 'win32' || info.uid !== process.getuid?.() || (info.mode & 0o077) === 0) return true;
+    if (process.platform === 'win32' || info.uid !== process.getuid?.() || (info.mode & 0o077) === 0) {
+      this.#private.add(path);
+      return true;
+    }
     const mode = (info.mode & 0o777).toString(8).padStart(4, '0');
     this.warn(
       path,
