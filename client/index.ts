@@ -30,6 +30,7 @@ export { Connection, type GlobalHandler, type OpenHandler, type OpenRefusal } fr
 export { ControlClient, connectControl } from './control/client.ts';
 export { ControlMaster, type ControlMasterOptions, listenControl } from './control/master.ts';
 export { ExecHandle, type ExecOptions, type Exit, type PtyOptions } from './exec.ts';
+export { type BatchSize, batchEnds } from './fleet/batches.ts';
 export { classify, isFailure } from './fleet/classify.ts';
 export { systemClock } from './fleet/clock.ts';
 export { runOnHosts } from './fleet/run.ts';

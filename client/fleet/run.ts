@@ -6,6 +6,7 @@
  */
 
 import { SshError } from '../../protocol/index.ts';
+import { batchEnds } from './batches.ts';
 import { isDrop, isFailure, mayPass } from './classify.ts';
 import { after, systemClock } from './clock.ts';
 import { HostRun, type Shared } from './host-run.ts';
@@ -63,7 +64,7 @@ class FleetRun<H extends FleetHost> {
   private again: HostRun<H>[] = [];
   private next = 0;
   private batchStart = 0;
-  private batchEnd: number;
+  private readonly batchEnds: readonly number[];
   private batchNumber = 0;
   private askingHealth = false;
   /** No host is started meanwhile. */
@@ -93,7 +94,8 @@ class FleetRun<H extends FleetHost> {
           : (hosts.length * maxFailures.percent) / 100;
     this.results = new Array(hosts.length);
     this.left = hosts.length;
-    this.batchEnd = Math.min(orAll(options.batch ?? 0), hosts.length);
+    const { batch = [] } = options;
+    this.batchEnds = batchEnds(hosts.length, typeof batch === 'number' ? [batch] : batch);
     this.shared = {
       task,
       sink,
@@ -134,6 +136,10 @@ class FleetRun<H extends FleetHost> {
     if (this.sinkError) throw this.sinkError.error;
     const ms = this.clock.now() - startedAt;
     return { results: this.results as HostResult[], ...(this.stopped && { stopped: this.stopped }), ms };
+  }
+
+  private get batchEnd(): number {
+    return this.batchEnds[this.batchNumber] ?? 0;
   }
 
   private fill(): void {
@@ -241,9 +247,8 @@ class FleetRun<H extends FleetHost> {
       this.stopLaunching('unhealthy');
       return;
     }
-    this.batchNumber++;
     this.batchStart = this.batchEnd;
-    this.batchEnd = Math.min(this.batchEnd + orAll(this.options.batch ?? 0), this.hosts.length);
+    this.batchNumber++;
     // All of the batch may have been skipped already.
     this.afterHost();
   }

@@ -5,6 +5,7 @@
  */
 
 import type { SshError } from '../../protocol/index.ts';
+import type { BatchSize } from './batches.ts';
 
 /** Every host ends in exactly one of these. */
 export type HostClass =
@@ -128,8 +129,11 @@ export interface FleetOptions {
   readonly dropRetries?: number | undefined;
   /** Pauses between tries in milliseconds: doubled from `first` up to `max`, with jitter. Default 500 and 15000. */
   readonly backoff?: { readonly first: number; readonly max: number } | undefined;
-  /** Hosts of one batch; the next begins when all of them have ended. 0 = one batch. */
-  readonly batch?: number | undefined;
+  /**
+   * Hosts of one batch, or of each in turn, the last size for all that follow; the next begins when all hosts of one
+   * have ended. 0 = all.
+   */
+  readonly batch?: number | readonly BatchSize[] | undefined;
   /** Asked between two batches; false leaves the rest unstarted. */
   readonly healthy?: ((batch: BatchReport) => boolean | Promise<boolean>) | undefined;
   /** First Ctrl-C: launch nothing more. */
