@@ -46,6 +46,9 @@ const CLASS_CODE: Readonly<Record<HostClass, number>> = {
   'not-started': ExitCode.notAllStarted,
 };
 
+/** Every class there is. */
+export const HOST_CLASSES = Object.keys(CLASS_CODE) as readonly HostClass[];
+
 /** What ssh(1) exits with: the remote's status, 255 for everything else. */
 export const sshExitCode = (result: HostResult): number =>
   result.class === 'ok' ? ExitCode.ok : result.class === 'exit' ? (result.exitStatus ?? ExitCode.ssh) : ExitCode.ssh;

@@ -21,10 +21,14 @@ import { openBaseline } from './baseline.ts';
 import { jumpPool, logTo, openContext, planLevel, type RunContext, showBanner } from './context.ts';
 import { fleetExitCode } from './exit.ts';
 import type { ClusterIntent } from './grammar.ts';
+import { healthCheck } from './health.ts';
 import type { SelectedHost } from './hosts/select.ts';
+import { formatHostSpec } from './hosts/spec.ts';
+import { checkOpenFiles } from './open-files.ts';
 import type { RunOptions } from './options/run.ts';
 import { planMany } from './plan.ts';
 import { createRenderer, type OutputMode, type Progress, type Rendering } from './render/index.ts';
+import { runJournal } from './run-journal.ts';
 import { Interrupts } from './signals.ts';
 import { wantsColor } from './terminal.ts';
 import type { Tui } from './tui/index.ts';
@@ -52,6 +56,9 @@ export function fleetEntries(intent: ClusterIntent, context: RunContext, command
     throw new SshError('usage', 'no host is left to run on', { detail: { grammar: 'cluster', exit: 2 } });
   return entries;
 }
+
+/** Milliseconds to end what runs on a host and to clean up there: more than the steps of that together. */
+const GRACE = 15_000;
 
 export type Connect = () => Promise<Opened>;
 
@@ -91,6 +98,10 @@ export async function runFleetJob(
   begin: (rendering: () => Rendering) => FleetJob,
 ): Promise<number> {
   const { run, selection } = intent;
+  checkOpenFiles(
+    entries.map(({ plan }) => plan),
+    selection!.parallel,
+  );
   const closed = new AbortController();
   const names = entries.map(({ name }) => name);
   const baseline = run.baseline === undefined ? undefined : openBaseline(run.baseline, context.env, names);
@@ -126,11 +137,23 @@ export async function runFleetJob(
     if (tui === undefined) showBanner(message, context.log, isTerminal);
     else context.log.info(Buffer.from(message).toString());
   };
+  const over = new AbortController();
+  const signal = AbortSignal.any([interrupts.abort, closed.signal, ...(tui ? [tui.signal] : [])]);
+  const journal = runJournal(
+    {
+      journal: run.journal,
+      argv: intent.argv,
+      command: job.label,
+      hosts: entries.map(({ name, selected }) => ({ name, target: formatHostSpec(selected) })),
+    },
+    context,
+  );
   try {
     const outcome = await runOnHosts(
       entries,
       (entry, host) => job.task(entry, host, () => connection(entry, host, context, pool, onBanner)),
       (event) => {
+        journal?.event(event);
         const wait = rendering.event(event);
         job.observe?.(event);
         return wait;
@@ -144,24 +167,40 @@ export async function runFleetJob(
           maxFailures: 'count' in run.maxFailures ? run.maxFailures.count : run.maxFailures,
         }),
         retries: run.retries,
+        batch: run.batch,
+        ...(run.health !== undefined && {
+          healthy: healthCheck({
+            command: run.health,
+            hosts: entries.length,
+            env: context.env,
+            say: (text) => rendering.message(text),
+            signal: AbortSignal.any([interrupts.stop, signal, over.signal]),
+          }),
+        }),
+        deadline: run.deadline * 1000,
+        grace: GRACE,
         stop: interrupts.stop,
-        signal: AbortSignal.any([interrupts.abort, closed.signal, ...(tui ? [tui.signal] : [])]),
+        signal,
         steered: (steering) => tui?.steer(steering, interrupts.abort),
       },
     );
     job.conclude?.(rendering);
     await rendering.end(outcome);
-    if (job.exitCode !== undefined) return job.exitCode(outcome, interrupts.code);
     const main = entries.findIndex(({ name }) => name === selection!.main);
-    return fleetExitCode({
-      results: outcome.results,
-      policy: run.exit,
-      ...(main >= 0 && { main }),
-      interrupted: interrupts.code,
-      differs: rendering.differs(),
-      brokenPipe: closed.signal.aborted,
-    });
+    const code =
+      job.exitCode?.(outcome, interrupts.code) ??
+      fleetExitCode({
+        results: outcome.results,
+        policy: run.exit,
+        ...(main >= 0 && { main }),
+        interrupted: interrupts.code,
+        differs: rendering.differs(),
+        brokenPipe: closed.signal.aborted,
+      });
+    journal?.end(outcome, code);
+    return code;
   } finally {
+    over.abort();
     await tui?.close();
     if (direct !== undefined) context.log.redirect(direct);
     interrupts.dispose();

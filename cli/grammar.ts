@@ -12,9 +12,11 @@ import { canonicalTokens, readCluster, readSsh } from './argv.ts';
 import { backendAiCluster, backendAiName } from './config/backendai.ts';
 import { loadConfig } from './config/load.ts';
 import type { Config } from './config/model.ts';
+import { HOST_CLASSES } from './exit.ts';
 import { type ReadHostfile, readHostfile } from './hosts/hostfile.ts';
 import { refuseProblems, type Selection, selectHosts, unknownCluster } from './hosts/select.ts';
-import { parseDestination } from './hosts/spec.ts';
+import { formatHostSpec, parseDestination } from './hosts/spec.ts';
+import { Journal, type Rerun, recordedArgv, rerunOf } from './journal/index.ts';
 import { type RunOptions, runOptions } from './options/run.ts';
 import { applyOptions, type Invocation } from './options/settings.ts';
 import { nearest, usageError } from './options/usage.ts';
@@ -48,11 +50,14 @@ export interface ClusterIntent {
   readonly config: Config;
   readonly invocation: Invocation;
   readonly run: RunOptions;
+  /** What says the same when it is read again: for the journal. */
+  readonly argv: readonly string[];
 }
 
 export type Intent =
   | SshIntent
   | ClusterIntent
+  | { readonly kind: 'runs'; readonly which: string | undefined; readonly json: boolean }
   | { readonly kind: 'query'; readonly what: string }
   | { readonly kind: 'version' }
   | { readonly kind: 'help' }
@@ -180,6 +185,9 @@ export const parseCommandLine = async (argv: readonly string[], context: Command
   if (!definite && shortClusters.length === 0 && session === undefined) return parseSsh(argv, false);
   const info = informational('cluster', reading.tokens);
   if (info !== undefined) return info;
+  if (reading.subcommand === 'runs') return runsIntent(reading);
+  const rerun = rerunOf(reading, new Journal(context.env), { classes: HOST_CLASSES, cwd: context.cwd });
+  if (rerun !== undefined) return clusterIntent(rerun.reading, await loadAll(rerun.reading, context), context, rerun);
   const config = await loadAll(reading, context);
   const known = ({ value = '' }: Token): boolean => isCluster(value, config);
   if (definite || shortClusters.some(known)) return clusterIntent(reading, config, context);
@@ -221,6 +229,13 @@ const valuesOf = (tokens: readonly Token[], id: string): string[] =>
   tokens.flatMap(({ row, value }) => (row.id === id && value !== undefined ? [value] : []));
 
 const oneHostOnly = ['stdio-forward', 'control-command'];
+
+const runsIntent = async (reading: Reading): Promise<Intent> => {
+  if (reading.problem !== undefined) throw problemError('cluster', reading.problem);
+  const { checkCluster } = await import('./options/check.ts');
+  const { json } = checkCluster(canonicalTokens(reading.tokens), reading.subcommand, reading.words);
+  return { kind: 'runs', which: reading.words[0], json: json !== undefined };
+};
 
 /** Host files are read when their groups are looked for, and again for their hosts: standard input is there once. */
 const readOnce = (read: ReadHostfile): ReadHostfile => {
@@ -281,6 +296,7 @@ export const clusterIntent = async (
   reading: Reading,
   given: Config,
   context: CommandLineContext,
+  rerun?: Rerun,
 ): Promise<ClusterIntent> => {
   const tokens = clusterTokens(reading, given);
   const invocation = applyOptions('cluster', tokens);
@@ -294,13 +310,30 @@ export const clusterIntent = async (
   if (run.stdin && valuesOf(tokens, 'hostfile').includes('-')) {
     throw usageError('cluster', '--hostfile - and --stdin both want standard input');
   }
-  const [selection, config] = await selectionOf(subcommand, tokens, { invocation, run }, given, context);
-  return { kind: 'cluster', subcommand, implied, words: reading.words, selection, config, invocation, run };
+  const [selected, config] = await selectionOf(subcommand, tokens, { invocation, run }, given, context);
+  const selection = selected && rerun ? onlyOf(selected, rerun) : selected;
+  const { words } = reading;
+  const argv = recordedArgv({
+    tokens,
+    subcommand: reading.subcommand,
+    words,
+    cwd: context.cwd,
+    config: config.file,
+    targets: selection?.hosts.map(formatHostSpec) ?? [],
+  });
+  return { kind: 'cluster', subcommand, implied, words, selection, config, invocation, run, argv };
+};
+
+/** The hosts that a rerun is about. */
+const onlyOf = (selection: Selection, { has, record }: Rerun): Selection => {
+  const hosts = selection.hosts.filter((host) => has({ name: host.name, target: formatHostSpec(host) }));
+  if (hosts.length > 0) return { ...selection, hosts };
+  throw usageError('cluster', `none of the hosts that run ${record.id} had is selected any more`);
 };
 
 const subcommandOf = (reading: Reading, tokens: readonly Token[], run: RunOptions): [Subcommand, implied: boolean] => {
   if (reading.subcommand !== undefined) return [reading.subcommand as Subcommand, false];
-  const silent = run.dryRun || tokens.some(({ row }) => row.id === 'no-command');
+  const silent = run.dryRun || run.script !== undefined || tokens.some(({ row }) => row.id === 'no-command');
   return reading.words.length > 0 || silent ? ['exec', false] : ['interactive', true];
 };
 

@@ -46,6 +46,7 @@ export type ArgumentKind =
   | 'threshold' // N or P%
   | 'size' // bytes: 512K, 10M
   | 'masks' // host,ip,time,number
+  | 'batches' // 1,10%,50%
   | 'port'
   | 'path';
 
@@ -107,6 +108,13 @@ export const subcommands: readonly SubcommandRow[] = [
     minWords: 2,
     maxWords: Number.POSITIVE_INFINITY,
     help: 'Copy files of every host here',
+  },
+  {
+    name: 'runs',
+    positionals: '[NUMBER]',
+    minWords: 0,
+    maxWords: 1,
+    help: 'List the recorded runs, or the hosts of one',
   },
   {
     name: 'interactive',

@@ -92,6 +92,11 @@ async function perform(intent: Intent, io: Io): Promise<number> {
     }
     case 'generate':
       return generate(intent.what);
+    case 'runs': {
+      const { runs } = await import('./commands/runs.ts');
+      printOut(runs(intent, io.env));
+      return 0;
+    }
     case 'query': {
       const { query } = await import('./commands/query.ts');
       const names = query(intent.what, io.env);

@@ -3,7 +3,7 @@
  */
 
 import {
-  type Connection,
+  batchEnds,
   type ExecHandle,
   type Exit,
   forwardAgent,
@@ -21,14 +21,13 @@ import { type Expectation, Expected } from '../expectation.ts';
 import { type Connect, type FleetEntry, fleetEntries, type Manners, runFleetJob } from '../fleet-run.ts';
 import type { ClusterIntent } from '../grammar.ts';
 import { printOut } from '../print.ts';
+import { endRemote, outcomeOf } from '../remote/end.ts';
+import type { Variables } from '../remote/variables.ts';
+import { askSudoPassword, type Ready, Work } from '../remote/work.ts';
 import type { Rendering } from '../render/index.ts';
 import { SpooledStdin } from '../spooled-stdin.ts';
 import { neutraliseLine } from '../terminal.ts';
 
-/** How long a signal has to show, and how long a process has after TERM and KILL, to be reported gone (milliseconds). */
-const SIGNAL_PATIENCE = 500;
-const TERM_PATIENCE = 3000;
-const KILL_PATIENCE = 2000;
 /** Channel windows for many hosts: memory is their number times this. */
 const FLEET_WINDOW = 1024 * 1024;
 
@@ -38,23 +37,27 @@ export async function runFleet(
   context: RunContext,
   manners?: (entries: readonly FleetEntry[], rendering: () => Rendering) => Manners,
 ): Promise<number> {
-  const isPing = intent.subcommand === 'ping';
-  const command = isPing ? undefined : intent.words.join(' ');
-  const entries = fleetEntries(intent, context, command);
-  if (intent.run.dryRun) {
-    printOut(dryRun(intent, entries, command));
+  if (intent.subcommand === 'ping') return pingAll(intent, context);
+  const { words, run } = intent;
+  const entries = fleetEntries(intent, context, words.join(' '));
+  const { script, vars } = run;
+  const shown = new Work({ words, script, vars, sudoPassword: undefined });
+  // Every host's, before the first is started: one that cannot be told its command must not find out in the middle.
+  const texts = vars || run.dryRun ? entries.map((entry, index) => shown.text(variablesOf(entry, index))) : [];
+  if (run.dryRun) {
+    printOut(dryRun(intent, entries, texts));
     return 0;
   }
-  const input = intent.run.stdin && !isPing ? await SpooledStdin.take() : undefined;
+  const sudoPassword = run.sudoPassword
+    ? await askSudoPassword(context.env, context.prompter, (secret) => context.log.hide(secret))
+    : undefined;
+  const work = sudoPassword === undefined ? shown : new Work({ words, script, vars, sudoPassword });
+  const input = run.stdin ? await SpooledStdin.take() : undefined;
   const code = await runFleetJob(intent, context, entries, (rendering) => ({
-    label: command ?? 'ping',
+    label: work.label,
     timeout: (entry) => entry.selected.timeout * 1000,
-    task: (entry, host, connect) =>
-      command === undefined
-        ? ping(host, connect)
-        : exec(entry, host, context, connect, { command, input, expect: intent.run.expect }),
+    task: (entry, host, connect) => exec(entry, host, context, connect, { work, input, expect: run.expect }),
     ...bound(manners?.(entries, rendering)),
-    ...(isPing && { exitCode: ({ results }) => pingCode(results.map((result) => result.class === 'ok')) }),
   }));
   input?.close();
   return code;
@@ -71,26 +74,61 @@ const bound = (manners: Manners | undefined): Manners =>
         ...(manners.exitCode && { exitCode: (...end) => manners.exitCode!(...end) }),
       };
 
+async function pingAll(intent: ClusterIntent, context: RunContext): Promise<number> {
+  const entries = fleetEntries(intent, context, undefined);
+  if (intent.run.dryRun) {
+    printOut(dryRun(intent, entries));
+    return 0;
+  }
+  return runFleetJob(intent, context, entries, () => ({
+    label: 'ping',
+    timeout: (entry) => entry.selected.timeout * 1000,
+    task: (_, host, connect) => ping(host, connect),
+    exitCode: ({ results }) => pingCode(results.map((result) => result.class === 'ok')),
+  }));
+}
+
+const variablesOf = ({ name, plan }: FleetEntry, index: number): Variables => ({
+  host: plan.hostName,
+  node: name,
+  index: String(index),
+  user: plan.user,
+  port: String(plan.port),
+});
+
 /** The plan of each host, as text or as JSON. */
-export function dryRun(intent: ClusterIntent, entries: readonly FleetEntry[], command: string | undefined): string {
-  const json = intent.run.output === 'json' || intent.run.output === 'json-result';
-  const row = ({ name, plan }: FleetEntry) => ({
+export function dryRun(
+  intent: ClusterIntent,
+  entries: readonly FleetEntry[],
+  commands: readonly string[] = [],
+): string {
+  const { output, batch } = intent.run;
+  const json = output === 'json' || output === 'json-result';
+  const ends = batchEnds(entries.length, batch);
+  const batchOf = (index: number): number => ends.findIndex((end) => index < end);
+  const row = ({ name, plan }: FleetEntry, index: number) => ({
     version: 1,
+    ...(batch.length > 0 && { batch: batchOf(index) + 1 }),
     host: name,
     hostName: plan.hostName,
     port: plan.port,
     user: plan.user,
     jump: plan.proxyJump.map((hop) => hop.host),
-    command,
+    command: commands[index],
   });
-  if (json) return entries.map((entry) => `${JSON.stringify(row(entry))}\n`).join('');
+  if (json) return entries.map((entry, index) => `${JSON.stringify(row(entry, index))}\n`).join('');
   return entries
-    .map((entry) => {
-      const { host, hostName, port, user, jump } = row(entry);
+    .flatMap((entry, index) => {
+      const { host, hostName, port, user, jump, command } = row(entry, index);
       const via = jump.length === 0 ? '' : ` via ${jump.join(', ')}`;
-      return neutraliseLine(`${host}: ${user}@${hostName}:${port}${via}${command === undefined ? '' : `: ${command}`}`);
+      const line = `${host}: ${user}@${hostName}:${port}${via}${command === undefined ? '' : `: ${command}`}`;
+      const number = batchOf(index);
+      const first = ends[number - 1] ?? 0;
+      const size = ends[number]! - first;
+      const heading = `batch ${number + 1} of ${ends.length}: ${size} host${size === 1 ? '' : 's'}`;
+      return batch.length > 0 && index === first ? [heading, line] : [line];
     })
-    .map((line) => `${line}\n`)
+    .map((line) => `${neutraliseLine(line)}\n`)
     .join('');
 }
 
@@ -108,7 +146,7 @@ async function ping(host: HostContext, connect: Connect): Promise<TaskOutcome> {
 
 /** What every host is asked. */
 interface Request {
-  readonly command: string;
+  readonly work: Work;
   readonly input: SpooledStdin | undefined;
   readonly expect: readonly Expectation[];
 }
@@ -118,14 +156,18 @@ async function exec(
   host: HostContext,
   context: RunContext,
   connect: Connect,
-  { command, input, expect }: Request,
+  { work, input, expect }: Request,
 ): Promise<TaskOutcome> {
   const opened = await connect();
   const { connection } = opened;
+  let ready: Ready | undefined;
+  let outcome: TaskOutcome | undefined;
   try {
     host.phase('command');
     const before = await forwardsOf(entry, host.index, context, opened);
     const expected = new Expected(expect);
+    ready = await work.prepare(connection, variablesOf(entry, host.index), host.signal);
+    const { command, sudo } = ready;
     const handle = await connection.exec(command, {
       ...(before && { before }),
       env: environment(entry.plan, context.env),
@@ -134,11 +176,13 @@ async function exec(
         expected.push(chunk);
         return host.output('stdout', chunk) as void | Promise<void>;
       },
-      stderr: (chunk) => host.output('stderr', chunk) as void | Promise<void>,
+      stderr: (chunk) => host.output('stderr', sudo?.stderr(chunk) ?? chunk) as void | Promise<void>,
     });
+    const refused = sudo?.begin(handle);
     // A command that ends without reading all of it is no failure of ours.
-    if (input === undefined) handle.end();
-    else
+    if (input === undefined) {
+      if (sudo === undefined) handle.end();
+    } else
       void input
         .send((chunk) => handle.write(chunk))
         .then(
@@ -146,14 +190,22 @@ async function exec(
           () => handle.end(),
         );
     try {
-      const outcome = outcomeOf(await untilAborted(handle, host.signal));
-      return outcome.exitStatus === 0 ? { ...outcome, error: expected.end() } : outcome;
+      const exit = untilAborted(handle, host.signal);
+      outcome = outcomeOf(await (refused === undefined ? exit : Promise.race([exit, refused])));
+      if (sudo !== undefined) await host.output('stderr', sudo.rest());
+      if (outcome.exitStatus === 0) outcome = { ...outcome, error: expected.end() };
     } catch (error) {
-      if (!host.signal.aborted) throw error;
+      const isRefusal = error instanceof SshError && error.code === 'auth';
+      if (!host.signal.aborted && !isRefusal) throw error;
       // Awaited here: the connection is closed when this function is left.
-      return await endRemote(handle, connection);
+      const ended = await endRemote(handle, connection);
+      if (isRefusal) throw error;
+      return ended;
     }
+    return outcome;
   } finally {
+    // What came to its end has cleaned up behind itself.
+    if (typeof outcome?.exitStatus !== 'number') await ready?.remove();
     void connection.close();
   }
 }
@@ -193,46 +245,3 @@ function untilAborted(handle: ExecHandle, signal: AbortSignal): Promise<Exit> {
     handle.exit.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
   });
 }
-
-const outcomeOf = (exit: Exit): TaskOutcome => ({
-  exitStatus: exit.status ?? null,
-  ...(exit.signal !== undefined && { signal: exit.signal }),
-});
-
-/**
- * Signals every other process that this connection's server process started: each leads a session, hence a group, of its
- * own. For servers that do not pass signals on (OpenSSH does not for root).
- */
-const signalSiblings = (name: 'TERM' | 'KILL'): string =>
-  `for p in $(ps -A -o pid= -o ppid= | awk -v s=$PPID '$2 == s { print $1 }'); do [ "$p" = $$ ] || kill -${name} -- -$p; done 2>/dev/null`;
-
-/** TERM, then KILL; tells whether the server reported the end of the process. */
-async function endRemote(handle: ExecHandle, connection: Connection): Promise<TaskOutcome> {
-  const siblings = (name: 'TERM' | 'KILL') => async () => {
-    const helper = await connection.exec(signalSiblings(name));
-    helper.end();
-  };
-  const steps: readonly (readonly [attempt: () => void | Promise<void>, patience: number])[] = [
-    [() => handle.kill('TERM'), SIGNAL_PATIENCE],
-    [siblings('TERM'), TERM_PATIENCE],
-    [() => handle.kill('KILL'), SIGNAL_PATIENCE],
-    [siblings('KILL'), KILL_PATIENCE],
-  ];
-  for (const [attempt, patience] of steps) {
-    const ended = await Promise.race([
-      handle.exit.catch(() => undefined),
-      // A server without room for another session leaves us with the other ways.
-      Promise.resolve(attempt()).then(
-        () => after(patience),
-        () => after(patience),
-      ),
-    ]);
-    if (ended !== undefined) return { ...outcomeOf(ended), gone: true };
-    if (connection.isClosed) break;
-  }
-  handle.close();
-  return { gone: false };
-}
-
-const after = (ms: number): Promise<undefined> =>
-  new Promise((resolve) => void setTimeout(() => resolve(undefined), ms));

@@ -7,7 +7,7 @@
 import yargs, { type Argv, type Options } from 'yargs';
 import { type OptionRow, options, subcommands } from '../options.ts';
 import { nearest, usageError } from './usage.ts';
-import { parseCount, parseMasks, parseSeconds, parseSize, parseThreshold } from './values.ts';
+import { parseBatches, parseCount, parseMasks, parseSeconds, parseSize, parseThreshold } from './values.ts';
 
 export type CheckedValue = string | number | boolean | readonly string[] | object | undefined;
 export type Checked = Readonly<Record<string, CheckedValue>>;
@@ -42,6 +42,9 @@ const conflicts: readonly (readonly [string, string])[] = [
   ['tui', 'quiet'],
   ['tui', 'single-node'],
   ['single-node', 'multiplex'],
+  ['record', 'no-journal'],
+  // sudo's password goes the way of the standard input
+  ['sudo-password', 'stdin'],
 ];
 
 const converters = {
@@ -49,6 +52,7 @@ const converters = {
   seconds: [parseSeconds, 'a number of seconds, or a time such as 1m30s'],
   threshold: [parseThreshold, 'a number or a percentage'],
   masks: [parseMasks, 'a list of host, ip, time and number, or all'],
+  batches: [parseBatches, 'a list of sizes such as 1,10%,50%'],
   size: [parseSize, 'a number of bytes such as 512K or 10M'],
 } as const;
 
@@ -102,15 +106,24 @@ export const createParser = (argv: readonly string[]): Argv => {
   return parser;
 };
 
-/** Only a command gives answers that can be compared. */
-const aboutAnswers = ['diff', 'mask', 'expect-same', 'baseline', 'expect'];
+/** Options that say something about a command only: only that gives answers to compare. */
+const aboutCommands = ['diff', 'mask', 'expect-same', 'baseline', 'expect', 'script', 'vars', 'sudo-password'];
+/** Those that say it only beside another. */
+const together: readonly (readonly [id: string, others: readonly string[]])[] = [
+  ['mask', ['gather', 'diff', 'expect-same', 'baseline']],
+  ['health', ['batch']],
+  ['run', ['rerun']],
+];
 
-const checkAnswers = (subcommand: string | undefined, values: Checked): void => {
-  const given = aboutAnswers.find((id) => values[id]);
+const checkCompany = (subcommand: string | undefined, values: Checked): void => {
+  const given = aboutCommands.find((id) => values[id]);
   if (given !== undefined && subcommand !== undefined)
     throw usageError('cluster', `--${given} goes with a command, not with ${subcommand}`);
-  if (values.mask && !['gather', 'diff', 'expect-same', 'baseline'].some((id) => values[id]))
-    throw usageError('cluster', '--mask goes with --gather, --diff, --expect-same or --baseline');
+  for (const [id, others] of together) {
+    if (!values[id] || others.some((other) => values[other])) continue;
+    const names = others.map((other) => `--${other}`).join(', ');
+    throw usageError('cluster', `--${id} goes with ${names.replace(/, ([^,]*)$/, ' or $1')}`);
+  }
 };
 
 const checkSubcommand = (subcommand: string | undefined, words: readonly string[], values: Checked): void => {
@@ -139,6 +152,6 @@ export const checkCluster = (
   });
   const values = parser.parseSync() as unknown as Checked;
   checkSubcommand(subcommand, words, values);
-  checkAnswers(subcommand, values);
+  checkCompany(subcommand, values);
   return values;
 };

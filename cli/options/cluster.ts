@@ -1,6 +1,7 @@
 /** Rows that only the cluster tool has: which hosts, how to run, what to print. Their letters hold in its grammar alone. */
 
 import type { OptionRow } from '../options.ts';
+import { runningRows } from './running.ts';
 
 const hosts: readonly OptionRow[] = [
   {
@@ -80,96 +81,6 @@ const hosts: readonly OptionRow[] = [
     clusterOnly: true,
     group: 'Hosts',
     help: 'Ansible inventory: all its hosts, or its groups as @name in -H',
-    ready: true,
-  },
-];
-
-const running: readonly OptionRow[] = [
-  {
-    id: 'parallel',
-    argument: 'N',
-    kind: 'count',
-    yaml: 'parallel',
-    clusterOnly: true,
-    group: 'Running',
-    help: 'Hosts at a time; 0 is all of them [10]',
-    ready: true,
-  },
-  {
-    id: 'handshakes',
-    argument: 'N',
-    kind: 'count',
-    clusterOnly: true,
-    group: 'Running',
-    help: 'Connections being set up at a time; 0 is no limit',
-    ready: true,
-  },
-  {
-    id: 'timeout',
-    argument: 'SECONDS',
-    kind: 'seconds',
-    yaml: 'timeout',
-    clusterOnly: true,
-    group: 'Running',
-    help: 'Time a command may take; 0 is no limit [300]',
-    ready: true,
-  },
-  {
-    id: 'connect-timeout',
-    argument: 'SECONDS',
-    kind: 'seconds',
-    sets: [{ keyword: 'ConnectTimeout', mode: 'fill' }],
-    yaml: 'connect_timeout',
-    group: 'Connection',
-    help: 'Time a connection may take to come up',
-    ready: true,
-  },
-  {
-    id: 'fail-fast',
-    clusterOnly: true,
-    group: 'Running',
-    help: 'Stop everything at the first failure',
-    ready: true,
-  },
-  {
-    id: 'max-failures',
-    argument: 'N|P%',
-    kind: 'threshold',
-    clusterOnly: true,
-    group: 'Running',
-    help: 'Start no more hosts after this many failures',
-    ready: true,
-  },
-  {
-    id: 'retries',
-    argument: 'N',
-    kind: 'count',
-    clusterOnly: true,
-    group: 'Running',
-    help: 'Tries again after a failed connection',
-    ready: true,
-  },
-  {
-    id: 'stdin',
-    clusterOnly: true,
-    group: 'Running',
-    help: 'Send standard input to every host',
-    ready: true,
-  },
-  {
-    id: 'exit',
-    argument: 'RULE',
-    choices: ['worst', 'main', 'first', 'max', 'any', 'all'],
-    clusterOnly: true,
-    group: 'Running',
-    help: 'Which exit status to leave with [worst]',
-    ready: true,
-  },
-  {
-    id: 'dry-run',
-    clusterOnly: true,
-    group: 'Running',
-    help: 'Print the plan, connect to nothing',
     ready: true,
   },
 ];
@@ -430,7 +341,7 @@ const interactive: readonly OptionRow[] = [
 
 export const clusterRows: readonly OptionRow[] = [
   ...hosts,
-  ...running,
+  ...runningRows,
   ...output,
   ...authentication,
   ...copying,

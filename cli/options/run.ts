@@ -1,5 +1,6 @@
 /** The options of a run on many hosts, from the validated values: what is not given stays undefined or has its default. */
 
+import type { BatchSize } from '../../client/index.ts';
 import { Expectation } from '../expectation.ts';
 import type { Pick } from '../hosts/pick.ts';
 import type { Mask } from '../render/mask.ts';
@@ -36,6 +37,19 @@ export interface RunOptions {
   readonly maxFailures: Threshold | undefined;
   readonly retries: number;
   readonly stdin: boolean;
+  /** Sizes of batches; none: all hosts are one. */
+  readonly batch: readonly BatchSize[];
+  /** Local command between batches. */
+  readonly health: string | undefined;
+  /** Seconds for the whole run; 0 is no limit. */
+  readonly deadline: number;
+  /** Local file to run on the hosts. */
+  readonly script: string | undefined;
+  /** Fill variables into the command. */
+  readonly vars: boolean;
+  readonly sudoPassword: boolean;
+  /** What is recorded of the run. */
+  readonly journal: 'no' | 'yes' | 'with-output';
   readonly exit: ExitRule;
   readonly dryRun: boolean;
   readonly files: FileOptions;
@@ -91,6 +105,13 @@ export const runOptions = (values: Checked, invocation: Invocation): RunOptions 
     maxFailures: values['max-failures'] as Threshold | undefined,
     retries: number('retries') ?? 0,
     stdin: flag('stdin'),
+    batch: (values.batch as readonly BatchSize[] | undefined) ?? [],
+    health: text('health'),
+    deadline: number('deadline') ?? 0,
+    script: text('script'),
+    vars: flag('vars'),
+    sudoPassword: flag('sudo-password'),
+    journal: flag('no-journal') ? 'no' : flag('record') ? 'with-output' : 'yes',
     exit: (text('exit') ?? 'worst') as ExitRule,
     // -G prints the settings and stops
     dryRun: flag('dry-run') || invocation.dump,

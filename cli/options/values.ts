@@ -1,5 +1,6 @@
 /** Values as people type them: counts, seconds, thresholds, masks. Undefined is "not one". */
 
+import type { BatchSize } from '../../client/index.ts';
 import { MASKS, type Mask } from '../render/mask.ts';
 
 /** Far beyond every real count, small enough to stay exact. */
@@ -33,6 +34,18 @@ export const parseSize = (text: string): number | undefined => {
   const [, digits, unit = ''] = /^(\d+(?:\.\d+)?)\s*([kmg]?)(?:i?b)?$/i.exec(text.trim()) ?? [];
   const size = Math.floor(Number(digits) * (unitBytes[unit.toLowerCase()] as number));
   return size > 0 && Number.isSafeInteger(size) ? size : undefined;
+};
+
+/** `1,10%,50%`: sizes of batches, none of them empty. */
+export const parseBatches = (text: string): readonly BatchSize[] | undefined => {
+  const sizes = text.split(',').map((word) => {
+    const size = parseThreshold(word);
+    if (size === undefined) return undefined;
+    return 'count' in size ? size.count : size;
+  });
+  const isOne = (size: BatchSize | undefined): size is BatchSize =>
+    size !== undefined && (typeof size === 'number' ? size : size.percent) >= 1;
+  return sizes.every(isOne) ? sizes : undefined;
 };
 
 export type Threshold = { readonly count: number } | { readonly percent: number };

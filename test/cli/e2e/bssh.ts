@@ -16,6 +16,8 @@ export interface Outcome {
 export interface RunOptions {
   readonly env?: Readonly<Record<string, string>>;
   readonly cwd?: string;
+  /** Instead of the command: a shell that starts it. */
+  readonly program?: string;
   /** Bytes for standard input; `undefined` is an empty one. */
   readonly input?: string | Uint8Array;
   /** Milliseconds for which standard input stays open after `input`. */
@@ -63,7 +65,7 @@ export class Bssh {
 
   run(args: readonly string[], options: RunOptions = {}): Promise<Outcome> {
     const { env = {}, cwd = this.home, input = '', limit = 60_000 } = options;
-    const child = spawn(this.file, args, {
+    const child = spawn(options.program ?? this.file, args, {
       cwd,
       env: { PATH: process.env.PATH, HOME: this.home, USER: 'root', LANG: 'C.UTF-8', ...env },
     });
