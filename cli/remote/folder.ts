@@ -14,6 +14,9 @@ import { shellWord } from './variables.ts';
 const ANSWER = 4096;
 const REMOVE_MS = 2000;
 
+/** What nobody guesses. */
+export const randomName = (): string => randomBytes(12).toString('hex');
+
 export interface RemoteProgram {
   readonly name: string;
   readonly content: Uint8Array;
@@ -55,7 +58,7 @@ export class RemoteFolder {
   /** Of the folder, once it is there. */
   path = '';
   readonly #connection: Connection;
-  readonly #name = `.bssh-${randomBytes(12).toString('hex')}`;
+  readonly #name = `.bssh-${randomName()}`;
 
   constructor(connection: Connection) {
     this.#connection = connection;
@@ -63,7 +66,7 @@ export class RemoteFolder {
 
   /** Makes the folder with its first program in it. */
   async make(program: RemoteProgram, signal: AbortSignal): Promise<void> {
-    const mark = `${randomBytes(8).toString('hex')}:`;
+    const mark = `${randomName()}:`;
     const command = shell(MAKE, this.#name, program.name, mark);
     const answer = await ask(this.#connection, command, program.content, signal);
     // A start file of the log-in shell may print something, too.

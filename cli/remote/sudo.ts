@@ -7,7 +7,7 @@
  * else: no argument, no variable, no file.
  */
 
-import { randomBytes } from 'node:crypto';
+import { randomName } from './folder.ts';
 
 /** The mark with this behind it: a question begins; sudo waits. A second wait is a password that was wrong. */
 const BEGINS = '?';
@@ -58,7 +58,7 @@ export const SUDO_END = [
   'if ps -A -o pgid= -o ruid= | grep -q "^ *$g  *0 *$"; then sudo kill -s TERM -- -$g; sleep 1; sudo kill -s KILL -- -$g; fi',
 ].join('; ');
 
-export const newMark = (): string => `bssh-${randomBytes(16).toString('hex')}`;
+export const newMark = (): string => `bssh-${randomName()}`;
 
 export interface SudoAnswers {
   /** Sends the password. */
