@@ -148,8 +148,10 @@ export async function runFleetJob(
     },
     context,
   );
+  let outcome: FleetOutcome;
+  let code: number;
   try {
-    const outcome = await runOnHosts(
+    outcome = await runOnHosts(
       entries,
       (entry, host) => job.task(entry, host, () => connection(entry, host, context, pool, onBanner)),
       (event) => {
@@ -187,7 +189,7 @@ export async function runFleetJob(
     job.conclude?.(rendering);
     await rendering.end(outcome);
     const main = entries.findIndex(({ name }) => name === selection!.main);
-    const code =
+    code =
       job.exitCode?.(outcome, interrupts.code) ??
       fleetExitCode({
         results: outcome.results,
@@ -197,8 +199,6 @@ export async function runFleetJob(
         differs: rendering.differs(),
         brokenPipe: closed.signal.aborted,
       });
-    journal?.end(outcome, code);
-    return code;
   } finally {
     over.abort();
     await tui?.close();
@@ -206,6 +206,9 @@ export async function runFleetJob(
     interrupts.dispose();
     await pool.close();
   }
+  // What it may have to say comes after the summary.
+  journal?.end(outcome, code);
+  return code;
 }
 
 const ourInterrupts = (rendering: Rendering): Interrupts =>

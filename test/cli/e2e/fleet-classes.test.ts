@@ -75,7 +75,7 @@ describe.skipIf(!requireServer('sshd'))('200 hosts, 20 of them bad', () => {
     expect(of('127.0.6.4')).toMatchObject({ class: 'refused', error: { code: 'refused' } });
     expect(of('127.0.7.1')).toMatchObject({ class: 'lost', error: { code: 'lost' } });
     expect(code).toBe(4);
-    const again = await bssh.run(['--rerun', 'exit,signal', '--', 'echo again'], {});
+    const again = await bssh.run(['--rerun', 'exit,signal', '--color=never', '--', 'echo again'], {});
     expect(lines(again.out).sort()).toEqual(
       ['2.1', '2.2', '2.3', '2.4', '3.1', '3.2', '3.3'].map((end) => `127.0.${end}: again`),
     );
