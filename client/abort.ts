@@ -6,6 +6,39 @@ import { SshError } from '../protocol/index.ts';
 export const abortError = (signal: AbortSignal): SshError =>
   signal.reason instanceof SshError ? signal.reason : new SshError('aborted', 'aborted', { cause: signal.reason });
 
+interface Waiting {
+  readonly all: Set<() => void>;
+  readonly tell: () => void;
+}
+
+/** Who waits for a signal. One listener serves them all: thousands of calls may share a signal, and listeners are slow. */
+const waiting = new WeakMap<AbortSignal, Waiting>();
+
+/** Calls `run` once when `signal`, which has not fired, does; `offAbort` takes that back. */
+export function onAbort(signal: AbortSignal | undefined, run: () => void): void {
+  if (signal === undefined) return;
+  const known = waiting.get(signal);
+  if (known !== undefined) {
+    known.all.add(run);
+    return;
+  }
+  const all = new Set([run]);
+  const tell = (): void => {
+    for (const each of all) each();
+    waiting.delete(signal);
+  };
+  waiting.set(signal, { all, tell });
+  signal.addEventListener('abort', tell, { once: true });
+}
+
+export function offAbort(signal: AbortSignal | undefined, run: () => void): void {
+  const known = signal && waiting.get(signal);
+  if (!known?.all.delete(run) || known.all.size > 0) return;
+  // A signal that somebody listens to is kept alive by those it was made of.
+  signal!.removeEventListener('abort', known.tell);
+  waiting.delete(signal!);
+}
+
 /** `promise`, or the signal's error as soon as it fires. What `promise` then still brings goes to `late`. */
 export function abortable<T>(
   promise: Promise<T>,
@@ -14,12 +47,12 @@ export function abortable<T>(
 ): Promise<T> {
   if (signal === undefined) return promise;
   return new Promise((resolve, reject) => {
-    const onAbort = (): void => {
+    const end = (): void => {
       promise.then(late, () => {});
       reject(abortError(signal));
     };
-    if (signal.aborted) return onAbort();
-    signal.addEventListener('abort', onAbort, { once: true });
-    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
+    if (signal.aborted) return end();
+    onAbort(signal, end);
+    promise.then(resolve, reject).finally(() => offAbort(signal, end));
   });
 }

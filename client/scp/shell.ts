@@ -4,6 +4,7 @@
  */
 
 import { encodeName, SshError } from '../../protocol/index.ts';
+import { onAbort } from '../abort.ts';
 import { type CommandOpener, remotePath, ScpSession, shellWord } from './session.ts';
 
 /** A device that takes any command and says nothing is not waited for longer (milliseconds). */
@@ -46,7 +47,7 @@ export class RemoteShell {
     const probing = new AbortController();
     const timer = setTimeout(() => probing.abort(), PROBE_MS);
     const abort = (): void => probing.abort(signal!.reason);
-    signal?.addEventListener('abort', abort, { once: true });
+    onAbort(signal, abort);
     try {
       const session = await ScpSession.start(connection, 'sh', (_, bytes) => receive(bytes), probing.signal);
       shell = new RemoteShell(session);

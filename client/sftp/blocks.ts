@@ -7,7 +7,7 @@
 /** Two of the 255 KiB that OpenSSH takes and gives in one request. */
 export const BLOCK_BYTES = 510 * 1024;
 /** Blocks kept for the next transfer. */
-const MOST_KEPT = 64;
+const MOST_KEPT = 16;
 /**
  * From the first byte that has not arrived to the last that was asked for, at most. Also where a resumed transfer goes
  * back to: the end of a part may have holes when its writer died.

@@ -5,6 +5,7 @@
  */
 
 import { SshError } from '../../protocol/index.ts';
+import { offAbort, onAbort } from '../abort.ts';
 import { BLOCK_BYTES, giveBlock, SPAN_BYTES, takeBlock } from './blocks.ts';
 import { type Answer, aborted, type SftpLink } from './link.ts';
 import { fileError, writeAll } from './local-file.ts';
@@ -80,7 +81,7 @@ export class Fetch {
       this.#settle = { resolve, reject };
       const { signal } = this.#options;
       if (signal?.aborted) this.#abort();
-      else signal?.addEventListener('abort', this.#abort, { once: true });
+      else onAbort(signal, this.#abort);
       this.#pump();
     });
   }
@@ -185,7 +186,7 @@ export class Fetch {
     const { resolve, reject } = this.#settle;
     this.#settle = undefined;
     this.#rate.end();
-    this.#options.signal?.removeEventListener('abort', this.#abort);
+    offAbort(this.#options.signal, this.#abort);
     if (this.#error) reject(this.#error);
     else resolve(this.#end);
   }

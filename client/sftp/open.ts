@@ -5,6 +5,7 @@
 
 import type { ChannelOptions, SftpClientOptions } from '../../protocol/index.ts';
 import { SshError } from '../../protocol/index.ts';
+import { offAbort, onAbort } from '../abort.ts';
 import type { ExecHandle, ExecOptions } from '../exec.ts';
 import { Sftp, type SftpCallOptions } from './sftp.ts';
 import { Lanes } from './transfer.ts';
@@ -35,7 +36,7 @@ export async function openSftp(
   const starting = new AbortController();
   const abort = (): void => starting.abort(signal!.reason);
   if (signal?.aborted) abort();
-  signal?.addEventListener('abort', abort, { once: true });
+  onAbort(signal, abort);
   try {
     const handle = await connection.subsystem('sftp', { channel, signal: starting.signal });
     try {
@@ -47,7 +48,7 @@ export async function openSftp(
       throw isAlone ? absent(chatter(error)) : error;
     }
   } finally {
-    signal?.removeEventListener('abort', abort);
+    offAbort(signal, abort);
   }
 }
 

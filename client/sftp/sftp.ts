@@ -14,6 +14,7 @@ import {
   SshError,
   type VolumeStatus,
 } from '../../protocol/index.ts';
+import { offAbort, onAbort } from '../abort.ts';
 import { type DirectoryEntry, readDirectory } from './directory.ts';
 import { type Answer, aborted, SftpLink, throwIfAborted } from './link.ts';
 import { RemoteFile } from './remote-file.ts';
@@ -58,11 +59,11 @@ export class Sftp {
     throwIfAborted(signal);
     const link = new SftpLink(transport, options);
     const abort = (): void => link.end(aborted(signal!));
-    signal?.addEventListener('abort', abort, { once: true });
+    onAbort(signal, abort);
     try {
       await link.start();
     } finally {
-      signal?.removeEventListener('abort', abort);
+      offAbort(signal, abort);
     }
     const sftp = new Sftp(link);
     // Asked for ahead of need; what needs the answer waits in `limits`.
@@ -226,9 +227,9 @@ export class Sftp {
         reject(aborted(signal!));
       };
       const id = request();
-      signal?.addEventListener('abort', abort, { once: true });
+      onAbort(signal, abort);
       this.link.ask(id, (answer) => {
-        signal?.removeEventListener('abort', abort);
+        offAbort(signal, abort);
         if (forgotten) late?.(answer);
         else if (answer.kind === kind || kind.includes(answer.kind as K)) resolve(answer as KindOf<K>);
         else reject(answer.kind === 'failed' ? answer.error : endOfFile());

@@ -9,7 +9,7 @@ import { SharedFile } from './shared-file.ts';
 
 /** Files that stay open though nobody sends them now, and blocks of one that stay in memory. */
 const MOST_IDLE = 64;
-const KEPT_BYTES = 64 * 1024 * 1024;
+const KEPT_BYTES = 24 * 1024 * 1024;
 const MOST_KEPT = Math.floor(KEPT_BYTES / BLOCK_BYTES);
 
 interface Entry {

@@ -5,6 +5,7 @@
  */
 
 import { SshError } from '../../protocol/index.ts';
+import { offAbort, onAbort } from '../abort.ts';
 import { BLOCK_BYTES, SPAN_BYTES } from './blocks.ts';
 import { aborted } from './link.ts';
 import { type RateLimit, RateTurn } from './rate.ts';
@@ -37,11 +38,18 @@ interface Slot {
   open: number;
 }
 
-/** Blocks read ahead of sending. */
+/** Blocks read ahead of sending: by one, and by all that run at the same time. */
 const AHEAD = 4;
+const AHEAD_OF_ALL = 32;
+/** What all that run at the same time may have on the way, unless each has too little then. */
+const BYTES_OF_ALL = 32 * 1024 * 1024;
+const LEAST_BYTES = 1024 * 1024;
 /** Beyond this round trip one channel's window is felt. */
 const DISTANCE_MS = 8;
 const WORTH_LANES = 4 * 1024 * 1024;
+
+/** Transfers of this process: memory is theirs together. */
+let running = 0;
 
 export class Store {
   readonly #options: StoreOptions;
@@ -70,17 +78,19 @@ export class Store {
   /** `file` is the same remote file, opened in a session of its own; `most` what that session takes at a time. */
   addLane(file: RemoteFile, most: number): void {
     const request = Math.min(most, this.#options.rate?.request ?? most);
-    this.#lanes.push({ file, request, window: new TransferWindow(request), stalled: false });
+    const bytes = Math.max(LEAST_BYTES, Math.floor(BYTES_OF_ALL / Math.max(1, running)));
+    this.#lanes.push({ file, request, window: new TransferWindow(request, bytes), stalled: false });
     if (this.#settle) this.#pump();
   }
 
   /** Runs once; every byte is acknowledged when it settles well. */
   run(): Promise<void> {
+    running++;
     return new Promise((resolve, reject) => {
       this.#settle = { resolve, reject };
       const { signal } = this.#options;
       if (signal?.aborted) this.#abort();
-      else signal?.addEventListener('abort', this.#abort, { once: true });
+      else onAbort(signal, this.#abort);
       this.#pump();
     });
   }
@@ -102,7 +112,8 @@ export class Store {
 
   #readAhead(): void {
     const { from } = this.#options;
-    while (!this.#error && this.#ahead.length < AHEAD && this.#nextBlock < from.blocks) {
+    const ahead = Math.min(AHEAD, Math.max(1, Math.floor(AHEAD_OF_ALL / running)));
+    while (!this.#error && this.#ahead.length < ahead && this.#nextBlock < from.blocks) {
       const [first] = this.#unfinished;
       if (first && (this.#nextBlock + 1 - first.index) * BLOCK_BYTES > SPAN_BYTES) return;
       const slot: Slot = { index: this.#nextBlock++, block: undefined, cut: 0, open: 0 };
@@ -192,8 +203,9 @@ export class Store {
       return;
     const { resolve, reject } = this.#settle;
     this.#settle = undefined;
+    running--;
     this.#rate.end();
-    this.#options.signal?.removeEventListener('abort', this.#abort);
+    offAbort(this.#options.signal, this.#abort);
     if (this.#error) reject(this.#error);
     else resolve();
   }
