@@ -91,7 +91,7 @@ async function perform(intent: Intent, io: Io): Promise<number> {
       return 0;
     }
     case 'generate':
-      return generate(intent.what);
+      return generate(intent.what, io);
     case 'runs': {
       const { runs } = await import('./commands/runs.ts');
       printOut(runs(intent, io.env));
@@ -110,7 +110,13 @@ async function perform(intent: Intent, io: Io): Promise<number> {
   }
 }
 
-async function generate(what: string): Promise<number> {
+async function generate(what: string, io: Io): Promise<number> {
+  if (what.startsWith('names-')) {
+    const { completionNames } = await import('./completion-names.ts');
+    const names = await completionNames(what, commandLine(io));
+    printOut(names.map((name) => `${name}\n`).join(''));
+    return 0;
+  }
   if (what === 'man') {
     const { manPage } = await import('./man.ts');
     printOut(manPage(VERSION));

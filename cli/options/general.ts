@@ -83,7 +83,15 @@ export const generalRows: readonly OptionRow[] = [
   {
     id: 'generate',
     argument: 'WHAT',
-    choices: ['man', 'completion-bash', 'completion-zsh', 'completion-fish'],
+    choices: [
+      'man',
+      'completion-bash',
+      'completion-zsh',
+      'completion-fish',
+      'names-clusters',
+      'names-hosts',
+      'names-targets',
+    ],
     group: 'Files and information',
     help: 'Print the man page or a completion script',
     hidden: true,

@@ -1,9 +1,12 @@
 import { spawnSync } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { completionScripts } from '../../cli/completion.ts';
 import { clusterUsage, helpText, sshUsage } from '../../cli/help.ts';
 import { manPage } from '../../cli/man.ts';
 import { optionById, optionGroups, options, subcommandNames } from '../../cli/options.ts';
+import { freshDir } from '../interop/servers.ts';
 
 const has = (program: string): boolean => spawnSync('sh', ['-c', `command -v ${program}`]).status === 0;
 const visible = options.filter((row) => !row.hidden);
@@ -76,12 +79,15 @@ describe('completions', () => {
 
   it.each(['bash', 'zsh', 'fish'].filter(has))('%s takes its script', (shell) => {
     const script = completionScripts[`completion-${shell}`]?.() ?? '';
-    expect(spawnSync(shell, ['-n'], { input: script, encoding: 'utf8' })).toMatchObject({ status: 0, stderr: '' });
+    const file = join(freshDir('completion'), 'script');
+    writeFileSync(file, script);
+    expect(spawnSync(shell, ['-n', file], { encoding: 'utf8' })).toMatchObject({ status: 0, stderr: '' });
   });
 
   const complete = (...words: string[]): string[] => {
     const script = `${completionScripts['completion-bash']?.()}
-COMP_WORDS=(bssh ${words.map((word) => `'${word}'`).join(' ')}); COMP_CWORD=${words.length}; _bssh; printf '%s\\n' "\${COMPREPLY[@]}"`;
+bssh() { case $2 in names-clusters) echo web; echo db;; names-hosts) echo web1; echo web2; echo db1;; names-targets) echo web1; echo db1; echo @web; echo @ssh; esac; }
+COMP_LINE="bssh ${words.join(' ').replaceAll('"', '\\"')}"; COMP_POINT=\${#COMP_LINE}; _bssh; printf '%s\\n' "\${COMPREPLY[@]}"`;
     const { stdout } = spawnSync('bash', ['-c', script], {
       encoding: 'utf8',
       env: { PATH: process.env.PATH, HOME: '/nonexistent' },
@@ -94,5 +100,21 @@ COMP_WORDS=(bssh ${words.map((word) => `'${word}'`).join(' ')}); COMP_CWORD=${wo
     expect(complete('--strict-host-key-checking', 'a')).toEqual(['accept-new', 'ask']);
     expect(complete('--exit', 'm')).toEqual(['main', 'max']);
     expect(complete('inter')).toEqual(['interactive']);
+    expect(complete('--color=a')).toEqual(['auto', 'always']);
+    expect(complete('--json', 'li')).toEqual(['list']);
+  });
+
+  it.skipIf(!has('bash'))('of bash complete clusters, hosts and lists of them', () => {
+    expect(complete('-C', 'w')).toEqual(['web']);
+    expect(complete('--cluster=d')).toEqual(['db']);
+    expect(complete('-H', 'we')).toEqual(['web1']);
+    // what stands in front of a character that bash cuts words at is not part of a reply
+    expect(complete('-H', '@')).toEqual(['@web', '@ssh']);
+    expect(complete('-H', 'db1,@w')).toEqual(['@web']);
+    expect(complete('-H', "'db1!@w")).toEqual(['db1!@web']);
+    expect(complete('-H', 'web1,d')).toEqual(['web1,db1']);
+    expect(complete('-J', 'web1,web')).toEqual(['web1,web1', 'web1,web2']);
+    expect(complete('web')).toEqual(['web1', 'web2']);
+    expect(complete('root@db')).toEqual(['@db1']);
   });
 });

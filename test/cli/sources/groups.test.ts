@@ -4,6 +4,7 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';
+import { completionNames } from '../../../cli/completion-names.ts';
 import { loadConfig } from '../../../cli/config/load.ts';
 import { type ClusterIntent, parseCommandLine } from '../../../cli/grammar.ts';
 import { pickHosts } from '../../../cli/hosts/pick.ts';
@@ -235,6 +236,35 @@ clusters:
     const intent = await parse(['list']);
     expect(intent.selection).toBeUndefined();
     expect(intent.config.clusters.get('broken')?.nodes).toEqual([]);
+  });
+});
+
+describe('names for completion', () => {
+  const ask = (what: string, text: string, env: Record<string, string> = {}) => {
+    writeFileSync(join(home, 'config.yaml'), text);
+    const sshHosts = () => ['s1', 'web1'];
+    return completionNames(what, { program: 'bssh', env, cwd: home, home, sshHosts });
+  };
+  const config = "clusters:\n  web: { nodes: ['web[1-2]'] }\n  ask: { nodes: { command: 'touch asked' } }\n";
+
+  it('are those of the configuration and of ssh_config, and no source is asked', async () => {
+    expect(await ask('names-clusters', config)).toEqual(['ask', 'web']);
+    expect(await ask('names-hosts', config)).toEqual(['s1', 'web1', 'web2']);
+    expect(await ask('names-targets', config, { SLURM_JOB_NODELIST: 'n1' })).toEqual([
+      's1',
+      'web1',
+      'web2',
+      '@web',
+      '@ask',
+      '@ssh',
+      '@slurm',
+    ]);
+    expect(existsSync(join(home, 'asked'))).toBe(false);
+  });
+
+  it('are fewer when the configuration is wrong', async () => {
+    expect(await ask('names-hosts', 'clusters: 3\n')).toEqual(['s1', 'web1']);
+    expect(await ask('names-clusters', 'clusters: 3\n')).toEqual([]);
   });
 });
 
