@@ -113,9 +113,9 @@ async function farewell(failure: SshError | undefined, exit: ExecHandle['exit'])
   }
 }
 
-/** A program that is not there ends before it says anything. */
+/** A program that is not there ends before it says anything, or before it can be told anything. */
 function absent(error: unknown): unknown {
-  if (!(error instanceof SshError) || error.code !== 'lost') return error;
+  if (!(error instanceof SshError) || (error.code !== 'lost' && error.code !== 'closed')) return error;
   return new SshError('unsupported', `the server has no SFTP: ${error.message}`, {
     by: 'peer',
     cause: error,
