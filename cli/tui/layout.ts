@@ -229,8 +229,21 @@ function groupLine(
 
 const LOOKS: Readonly<Record<string, Span[1]>> = { '+': 'green', '-': 'red', '@': 'cyan' };
 
+/** Longer texts are not compared while somebody waits for a key to act. */
+const MOST_COMPARED = 5000;
+
+/** The last difference: it is drawn many times before it is another one. */
+let compared: { readonly key: string; readonly lines: readonly Span[] } = { key: '', lines: [] };
+
+function differenceOf(groups: readonly AnswerGroup[], place: number): readonly Span[] {
+  const [majority, group] = [groups[0]!.rows[0]!, groups[place]!.rows[0]!];
+  const key = `${majority.index} ${majority.answer.fingerprint} ${group.index} ${group.answer.fingerprint}`;
+  if (compared.key !== key) compared = { key, lines: difference(groups, place) };
+  return compared.lines;
+}
+
 /** What a group answered, against what the majority did; the majority's own answer as it is. */
-function differenceOf(groups: readonly AnswerGroup[], place: number): Span[] {
+function difference(groups: readonly AnswerGroup[], place: number): Span[] {
   const [majority, group] = [groups[0]!.rows[0]!, groups[place]!.rows[0]!];
   if (place === 0) {
     const lines = majority.answer.lines();
@@ -242,8 +255,9 @@ function differenceOf(groups: readonly AnswerGroup[], place: number): Span[] {
     const [before, after] = [majority.answer.text(stream), group.answer.text(stream)];
     if (before === after) continue;
     shown.push([`  ${stream}:`, 'bold']);
-    const hunks = unifiedHunks(before, after);
-    if (hunks === undefined) shown.push(['  too different for a diff: Enter shows what it said', 'yellow']);
+    const longest = Math.max(...[before, after].map((text) => text.split('\n').length));
+    const hunks = longest > MOST_COMPARED ? undefined : unifiedHunks(before, after);
+    if (hunks === undefined) shown.push(['  too long or too different for a diff: Enter shows what it said', 'yellow']);
     else for (const line of hunks) shown.push([`  ${line}`, LOOKS[line.charAt(0)]]);
   }
   return shown.length > 0 ? shown : [['  the same output, as far as it is kept', 'dim']];

@@ -236,6 +236,18 @@ describe('split and diff', () => {
     expect(new Desk(new Board(['a'], 'x', 0)).press('d').body()).toEqual(['  no host has answered so far']);
   });
 
+  it('does not compare what would take long', () => {
+    const made = new Board(['a', 'b', 'c'], 'seq', 0);
+    for (const host of [0, 1, 2]) {
+      made.apply(output(host, Array.from({ length: 9000 }, (_, i) => `${host === 2 ? -i : i}\n`).join('')), 0);
+      made.apply(ends(host, { class: 'ok' }), 0);
+    }
+    const desk = new Desk(made).press('d', 'down');
+    expect(desk.body().at(-1)).toMatch(/too long or too different for a diff/);
+    // Another group, another answer: nothing is shown from before.
+    expect(desk.press('up').body().at(-1)).toMatch(/^ {2}\d+$/);
+  });
+
   it('takes an answer for the majority, not hosts that could not be reached', () => {
     const made = new Board(['a', 'b', 'c'], 'x', 0);
     for (const host of [0, 1]) made.apply(ends(host, { class: 'refused', error: new SshError('refused', 'no') }), 0);
