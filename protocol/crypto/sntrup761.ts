@@ -2,14 +2,15 @@
  * Streamlined NTRU Prime with p = 761, q = 4591, w = 286: the KEM of sntrup761x25519-sha512 (NTRU Prime round 3
  * submission, section 4; draft-josefsson-ntruprime-streamlined). Names in comments are the submission's.
  *
- * Keys are made for one exchange each. Loops run the same course for every secret; what the engine makes of the
- * arithmetic is not in our hands, so no claim of constant time.
+ * Keys are made for one exchange each. Loops run the same course for nearly every secret (see inverseOfTriple); what the
+ * engine makes of the arithmetic is not in our hands, so no claim of constant time.
  */
 
 import { concatBytes } from '@noble/hashes/utils.js';
 import { Disconnect, SshError } from '../errors.ts';
 import type { CryptoProvider, Kem } from './provider.ts';
-import { inverseMod3, inverseOfTriple, multiply, p, q, reduce3, reduceQ } from './sntrup761-ring.ts';
+import { inverseMod3 } from './sntrup761-mod3.ts';
+import { inverseOfTriple, multiply, p, q, reduce3, reduceQ } from './sntrup761-ring.ts';
 
 /** Non-zero coefficients of a short polynomial. */
 const weight = 286;
