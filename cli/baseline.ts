@@ -1,21 +1,23 @@
-/** The run that `--baseline` names, for the renderer: hosts are the same when both runs call them the same. */
+/** The run that `--baseline` names, for the renderer: a host is found by where it is, then by its name. */
 
-import { Journal } from './journal/index.ts';
+import { Journal, type RecordedHost } from './journal/index.ts';
 import type { Baseline, Earlier } from './render/index.ts';
 
-/** Throws when there is no such run. `names` are the hosts of this run, in its order. */
+/** Throws when there is no such run. `hosts` are those of this run, in its order. */
 export function openBaseline(
   reference: string,
   env: Readonly<Record<string, string | undefined>>,
-  names: readonly string[],
+  hosts: readonly RecordedHost[],
 ): Baseline {
   const journal = new Journal(env);
   const run = journal.read(reference);
-  const records = new Map(run.hosts.map((record) => [record.name, record]));
+  const byTarget = new Map(run.hosts.map((record) => [record.target, record]));
+  const byName = new Map(run.hosts.map((record) => [record.name, record]));
   return {
     name: `run ${run.id}`,
     earlier(host): Earlier | undefined {
-      const record = records.get(names[host]!);
+      const { target, name } = hosts[host]!;
+      const record = byTarget.get(target) ?? byName.get(name);
       if (record === undefined || record.class === 'not-started') return undefined;
       return { ...record, output: (stream) => journal.output(run, record, stream) };
     },

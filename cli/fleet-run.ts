@@ -103,8 +103,8 @@ export async function runFleetJob(
     selection!.parallel,
   );
   const closed = new AbortController();
-  const names = entries.map(({ name }) => name);
-  const baseline = run.baseline === undefined ? undefined : openBaseline(run.baseline, context.env, names);
+  const recorded = entries.map(({ name, selected }) => ({ name, target: formatHostSpec(selected) }));
+  const baseline = run.baseline === undefined ? undefined : openBaseline(run.baseline, context.env, recorded);
   const job = begin(() => rendering);
   const tui = run.output === 'tui' ? await openTui(entries, context, run, job) : undefined;
   const rendering = createRenderer({
@@ -144,7 +144,7 @@ export async function runFleetJob(
       journal: run.journal,
       argv: intent.argv,
       command: job.label,
-      hosts: entries.map(({ name, selected }) => ({ name, target: formatHostSpec(selected) })),
+      hosts: recorded,
     },
     context,
   );

@@ -3,7 +3,6 @@
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { Journal } from '../../../cli/journal/index.ts';
 import { requireServer, type Server, startSshd } from '../../interop/servers.ts';
 import { checkLines } from '../json-schema.ts';
 import { hasPty, Pty } from '../session/pty.ts';
@@ -203,27 +202,20 @@ host <host>, <n> users
     });
 
     it('shows what changed since an earlier run', async () => {
-      const journal = new Journal({ HOME: bssh.home });
-      const text = (n: number): Buffer => Buffer.from(`old\nhost web${n}, 77 users\n`);
-      const { length } = text(3);
-      const record = (n: number, at: number) => ({
-        name: `web${n}`,
-        target: `web${n}`,
-        class: 'ok' as const,
-        exitStatus: 0,
-        bytes: { stdout: length, stderr: 0 },
-        digest: {},
-        kept: { stdout: [at, length], stderr: [0, 0] } as const,
-      });
-      const id = journal.write(
-        { time: '', ms: 1, argv: [], cwd: '/', command: 'x', exit: 0, hosts: [record(3, 0), record(4, length)] },
-        [text(3), text(4)],
-      );
-      const run = ['--baseline', String(id), '--diff', '--mask', 'host,number', DRIFT];
-      const { code, out, err } = await bssh.on('-H', 'web[3,4]', ...run);
+      const before = await bssh.on('-H', 'web[2-4]', '--record', `${WHO} echo old; echo "host web$n, 77 users"`);
+      expect(before.code).toBe(0);
+      const drift = ['--baseline', 'last', '--diff', '--mask', 'host,number', DRIFT];
+      const { code, out, err } = await bssh.on('-H', 'web[1-4]', ...drift);
       expect(code).toBe(1);
-      expect(out).toContain(`--- web3, run ${id}\n+++ web3\n@@ -1,2 +1,2 @@\n-old\n+new\n host`);
-      expect(err).toContain(`compared with run ${id}: the same: web4`);
+      const [, run] = /^compared with (run \d+): the same: web\[2,4\] \(2\); changed: web3; not in it: web1$/m.exec(
+        err,
+      )!;
+      expect(out).toContain(`==> web[2,4] (2): ok, as in ${run} <==\n`);
+      expect(out).toContain(`==> web1: ok, not in ${run} <==\nold\n`);
+      expect(out).toContain(`--- web3, ${run}\n+++ web3\n@@ -1,2 +1,2 @@\n-old\n+new\n host <host>, <n> users\n`);
+      // Digests are enough to see that nothing changed.
+      const again = await bssh.on('-H', 'web[1-4]', '--quiet', '--baseline', 'last', DRIFT);
+      expect(again.code).toBe(0);
       const unknown = await bssh.on('-H', 'web1', '--baseline', '777', 'true');
       expect([unknown.code, unknown.out]).toEqual([2, '']);
       expect(unknown.err).toMatch(/run 777 is not recorded/);
