@@ -184,11 +184,12 @@ export class Session {
       if (terminal && this.#connected > 0) patience ??= setTimeout(ready, JOIN_PATIENCE);
     });
     if (terminal) show();
-    void results.finally(() => {
+    const done = (): void => {
       clearTimeout(patience);
       this.#joining = false;
       if (this.#screen.reads) this.#screen.print(this.#joined());
-    });
+    };
+    void results.then(done, done);
     const first = await Promise.race([results, someReady]);
     this.#screen.status('');
     return first;

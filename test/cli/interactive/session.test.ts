@@ -1,6 +1,7 @@
 // The session of the manual, typed at a pseudo-terminal, on real servers: every 127.0.0.x is a node.
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
+import { type AddressInfo, connect, createServer } from 'node:net';
 import { hostname } from 'node:os';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { freePort, isRoot, requireServer, type Server, startDropbear, startSshd } from '../../interop/servers.ts';
@@ -128,6 +129,29 @@ describe.skipIf(!requireServer('sshd') || !hasPty)('bssh interactive', () => {
     pty.type('exit\r');
     expect(await pty.exit).toBe(0);
     expect(pty.end).toEqual(pty.begin);
+  });
+
+  it('starts with the nodes that are ready, and lets the others join', async () => {
+    const late = createServer((socket) => {
+      socket.on('error', () => {});
+      setTimeout(() => {
+        const onward = connect(server.port, '127.0.0.1').on('error', () => {});
+        socket.pipe(onward).pipe(socket);
+      }, 8000);
+    });
+    await new Promise<void>((resolve) => late.listen(0, '127.0.0.1', resolve));
+    const { port } = late.address() as AddressInfo;
+    using pty = open(['-H', `127.0.0.1,127.0.0.1:${port}`, 'interactive']);
+    await pty.expect(/Connecting: 0 of 2 \.\.\./);
+    await pty.expect(/Connected to 1 of 2 nodes, the others join as they come\r\n/, 20_000);
+    await say(pty, '[● ·] (1/1) bssh> ', '!reconnect', /Still connecting/);
+    await say(pty, '[● ·] (1/1) bssh> ', 'echo alone', /\[node1\] alone\r\n/);
+    await pty.expect(/Connected to 2 nodes\r\n/, 20_000);
+    await say(pty, '[● ●] bssh> ', 'echo both', /\] both\r\n/, /\] both\r\n/);
+    pty.type('exit\r');
+    expect(await pty.exit).toBe(0);
+    expect(pty.end).toEqual(pty.begin);
+    late.close();
   });
 
   it('shows late output above the line that is being typed', async () => {
