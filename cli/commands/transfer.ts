@@ -106,7 +106,10 @@ async function uploads(intent: ClusterIntent, entries: readonly FleetEntry[]): P
   for (const each of isOwn ? facts : facts.slice(0, 1)) lists.push(await find(words.map((word) => fillIn(word, each))));
   if (lists.length === 0) lists.push(await find(words));
   const sum = (of: (source: Source) => number): number => lists.flat().reduce((total, source) => total + of(source), 0);
-  const files = new SharedFiles(sum((source) => source.files));
+  const files = new SharedFiles(
+    sum((source) => source.files),
+    entries.length,
+  );
   const options = treeOptions(intent.run);
   const job = (entry: number): UploadJob => ({
     sources: lists[isOwn ? entry : 0]!,

@@ -30,6 +30,8 @@ interface HostMeter {
   moved: number;
   expected: number;
   readonly files: Map<string, { done: number; total: number }>;
+  /** Files so far. */
+  begun: number;
   readonly rate: Rate;
 }
 
@@ -60,7 +62,9 @@ export class Meter implements Progress {
 
   note(host: number, { path, done, total = 0 }: TransferProgress): void {
     const meter = this.#of(host);
-    const before = meter.files.get(path) ?? { done: 0, total: 0 };
+    const known = meter.files.get(path);
+    if (!known) meter.begun++;
+    const before = known ?? { done: 0, total: 0 };
     meter.moved += done - before.done;
     meter.expected += total - before.total;
     this.#moved += done - before.done;
@@ -75,7 +79,10 @@ export class Meter implements Progress {
     const meter = this.#hosts.get(index);
     if (meter === undefined) return undefined;
     const expected = this.#each ?? meter.expected;
-    const part = expected > 0 ? `${Math.min(100, Math.floor((meter.moved * 100) / expected))}%` : sizeText(meter.moved);
+    // What the files begun add up to says nothing of a tree: more may come.
+    const isWhole = this.#each !== undefined || meter.begun < 2;
+    const part =
+      isWhole && expected > 0 ? `${Math.min(100, Math.floor((meter.moved * 100) / expected))}%` : sizeText(meter.moved);
     const rate = meter.rate.of(meter.moved, this.#now());
     return rate === undefined ? part : `${part} ${rateText(rate)}`;
   }
@@ -91,7 +98,7 @@ export class Meter implements Progress {
   #of(host: number): HostMeter {
     let meter = this.#hosts.get(host);
     if (meter === undefined) {
-      meter = { moved: 0, expected: 0, files: new Map(), rate: new Rate() };
+      meter = { moved: 0, expected: 0, files: new Map(), begun: 0, rate: new Rate() };
       this.#hosts.set(host, meter);
     }
     return meter;

@@ -23,9 +23,10 @@ export class SharedFiles {
   readonly #entries = new Map<string, Entry>();
   readonly #keep: number;
 
-  /** `files` is how many are expected to be sent: the fewer, the more of each stays in memory. */
-  constructor(files = MOST_IDLE) {
-    this.#keep = Math.max(1, Math.floor(MOST_KEPT / Math.max(1, Math.min(files, MOST_IDLE))));
+  /** `files` is how many are expected to be sent: the fewer, the more of each stays in memory for other receivers. */
+  constructor(files = MOST_IDLE, receivers = Number.POSITIVE_INFINITY) {
+    const share = Math.floor(MOST_KEPT / Math.max(1, Math.min(files, MOST_IDLE)));
+    this.#keep = receivers > 1 ? Math.max(1, share) : 0;
   }
 
   /** Runs `work` with the file of `path`, and keeps it open that long. */
