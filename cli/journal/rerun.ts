@@ -83,10 +83,14 @@ function merge(now: Reading, then: Reading): Reading {
   const fresh = now.tokens.filter(({ row }) => !aboutRerun.includes(row.id));
   const ids = new Set(fresh.map(({ row }) => row.id));
   const showsOtherwise = fresh.some(({ row }) => row.group === 'Output');
-  const kept = then.tokens.filter(
-    ({ row }) => (row.repeatable || !ids.has(row.id)) && !(showsOtherwise && row.group === 'Output'),
-  );
   const ownWords = now.subcommand !== undefined || now.words.length > 0;
+  const kept = then.tokens.filter(
+    ({ row }) =>
+      (row.repeatable || !ids.has(row.id)) &&
+      !(showsOtherwise && row.group === 'Output') &&
+      // Another command is not the script of then with other words.
+      !(ownWords && row.id === 'script'),
+  );
   const { words, subcommand } = ownWords ? now : then;
   return {
     tokens: [...fresh, ...kept],

@@ -101,6 +101,17 @@ describe('a rerun', () => {
     expect(() => of('--hostfile', 'x')).toThrow(/--hostfile does not go with --rerun/);
   });
 
+  it('is another command when words are given, not the script of then with these', () => {
+    const journal = journalOf('--hosts=a', '--script=/s', '--', 'x');
+    const scripts = (...args: readonly string[]) => {
+      const { tokens, words } = rerun(journal, ['--rerun', 'all', ...args]).reading;
+      return [tokens.find(({ row }) => row.id === 'script')?.value, ...words];
+    };
+    expect(scripts()).toEqual(['/s', 'x']);
+    expect(scripts('--', 'df')).toEqual([undefined, 'df']);
+    expect(scripts('--script', '/t', '--', 'y')).toEqual(['/t', 'y']);
+  });
+
   it('needs the folder of then only for files that stand as they were typed', () => {
     expect(() => rerun(journalOf('--hosts=a', '--', 'ls'), ['--rerun', 'all'], '/else')).not.toThrow();
     for (const argv of [
