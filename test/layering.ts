@@ -113,7 +113,7 @@ export const EXCEPTIONS: readonly Exception[] = [
     why: 'digests what hosts print so that runs can be compared; nothing here is secret',
   },
   {
-    file: 'cli/render/gather.ts',
+    file: 'cli/render/answers.ts',
     what: 'imports node:crypto',
     why: 'finds equal outputs by their hash; the layer cannot see the provider, and nothing here is secret',
   },
