@@ -64,6 +64,25 @@ const status = paragraphs(
   'With many: 0 if all is well; 1 if a command failed; 2 after a usage error; 3 if one ran into its timeout or was killed; 4 if a host could not be reached or logged in to; 5 if not all were started; 130 after an interruption.',
 );
 
+/** Variables that change what bssh does; those of pdsh's are in its manual. */
+const variables: readonly (readonly [names: string, meaning: string])[] = [
+  ['BSSH_MODE', 'ssh: speak ssh(1) alone, as --ssh.'],
+  ['BSSH_PASSWORD', 'The password, for all hosts.'],
+  ['BSSH_SUDO_PASSWORD', 'The password for sudo, for all hosts.'],
+  ['BSSH_CRYPTO', 'node or noble, as --crypto.'],
+  ['BSSH_JOURNAL', 'Where runs are recorded.'],
+  ['BSSH_DEBUG', 'Anything: show where an error came from.'],
+  ['BACKENDAI_CLUSTER_HOSTS, BACKENDAI_CLUSTER_HOST, BACKENDAI_CLUSTER_ROLE', 'The session of Backend.AI we run in.'],
+  ['SLURM_JOB_NODELIST, PBS_NODEFILE', 'The batch job we run in: @slurm, @pbs.'],
+  ['ANSIBLE_INVENTORY', 'The file of @ansible.'],
+  ['SSH_AUTH_SOCK', 'The agent.'],
+  ['SSH_ASKPASS, SSH_ASKPASS_REQUIRE', 'A program that asks for passwords, as in ssh(1).'],
+  ['XDG_CONFIG_HOME, XDG_CACHE_HOME', 'Where the configuration is, and where answers of commands are kept.'],
+  ['NO_COLOR', 'Anything: no colours.'],
+];
+
+const environment = variables.map(([names, meaning]) => `.TP\n${bold(names)}\n${roff(meaning)}\n`).join('');
+
 const files = paragraphs(
   './config.yaml, $XDG_CONFIG_HOME/bssh/config.yaml (or ~/.config/bssh/config.yaml), ~/.bssh/config.yaml: the first of them that exists holds the clusters. ~/.ssh/config and /etc/ssh/ssh_config as in ssh(1).',
 );
@@ -88,8 +107,10 @@ export const manPage = (version: string): string => {
     hosts,
     '.SH FILES\n',
     files,
+    '.SH ENVIRONMENT\n',
+    environment,
     '.SH EXIT STATUS\n',
     status,
-    '.SH SEE ALSO\n.BR ssh (1),\n.BR ssh_config (5)\n',
+    '.SH SEE ALSO\n.BR ssh (1),\n.BR ssh_config (5),\n.BR pdsh (1)\n',
   ].join('');
 };

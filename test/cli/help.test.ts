@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { completionScripts } from '../../cli/completion.ts';
@@ -56,6 +56,21 @@ describe('the man page', () => {
   it('has every option', () => {
     const text = manPage('1.2.3');
     for (const { id } of visible) expect(text).toContain(`\\fB\\-\\-${id.replaceAll('-', '\\-')}\\fR`);
+  });
+
+  it('has every subcommand, and the variables that the command looks at', () => {
+    const text = manPage('1.2.3').replaceAll('\\-', '-');
+    for (const name of subcommandNames) expect(text).toContain(`\\fB${name}\\fR`);
+    const cli = new URL('../../cli/', import.meta.url).pathname;
+    const sources = (readdirSync(cli, { recursive: true }) as string[]).filter((file) => /^(?!pdsh).*\.ts$/.test(file));
+    const read = sources.flatMap((file) =>
+      [...readFileSync(cli + file, 'utf8').matchAll(/env\.((?:BSSH|BACKENDAI|SLURM|PBS|ANSIBLE|XDG)_\w+)/g)].map(
+        ([, name]) => name!,
+      ),
+    );
+    expect(read.length).toBeGreaterThan(5);
+    const old = ['SLURM_NODELIST'];
+    expect([...new Set(read)].filter((name) => !text.includes(name) && !old.includes(name))).toEqual([]);
   });
 
   it.skipIf(!has('groff'))('is roff that groff has nothing to say about', () => {
