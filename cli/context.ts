@@ -149,7 +149,7 @@ export function jumpPool(context: RunContext, habits: HopHabits): JumpPool {
   const { invocation, resolve } = context;
   return new JumpPool({
     resolve: (hop) => planHop(hop, invocation, habits, resolve),
-    context: () => openContext(context),
+    context: () => openContext(context, { boundLogin: habits === 'many' }),
   });
 }
 

@@ -253,6 +253,7 @@ function connection(
     entry.plan,
     openContext(context, {
       signal: host.signal,
+      boundLogin: true,
       jump: pool.jump,
       handshake: () => host.handshake(),
       onPhase: (phase) => host.phase(phase),

@@ -7,12 +7,13 @@
  */
 
 import { basename } from 'node:path';
+import { SshError } from '../client/index.ts';
 import type { Problem, Reading, Token } from './argv.ts';
 import { canonicalTokens, readCluster, readSsh } from './argv.ts';
 import { backendAiCluster, backendAiName } from './config/backendai.ts';
 import { loadConfig } from './config/load.ts';
 import type { Config } from './config/model.ts';
-import { HOST_CLASSES } from './exit.ts';
+import { ExitCode, HOST_CLASSES } from './exit.ts';
 import { type ReadHostfile, readHostfile } from './hosts/hostfile.ts';
 import { refuseProblems, type Selection, selectHosts, unknownCluster } from './hosts/select.ts';
 import { formatHostSpec, parseDestination } from './hosts/spec.ts';
@@ -205,9 +206,15 @@ export const parseCommandLine = async (argv: readonly string[], context: Command
 const loadAll = (reading: Reading, context: CommandLineContext): Promise<Config> =>
   configuration(reading.tokens.findLast(({ row }) => row.id === 'config')?.value, context);
 
+/** Whoever wants hosts from a file that cannot be read has asked for what cannot be: as a wrong command line. */
+const wrongConfiguration = (error: unknown): never => {
+  if (!(error instanceof SshError) || error.code !== 'config') throw error;
+  throw new SshError('config', error.message, { detail: { ...error.detail, exit: ExitCode.usage }, cause: error });
+};
+
 /** The file, or the one named, and the cluster of a Backend.AI session. */
 export const configuration = async (named: string | undefined, context: CommandLineContext): Promise<Config> => {
-  const config = await loadConfig(named, context);
+  const config = await loadConfig(named, context).catch(wrongConfiguration);
   const session = backendAiCluster(context);
   if (session === undefined) return config;
   return { ...config, clusters: new Map([...config.clusters, [backendAiName, session]]) };

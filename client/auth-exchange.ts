@@ -21,6 +21,12 @@ export type AuthReply =
     }
   | { readonly type: 'change-password'; readonly prompt: string };
 
+/** How long one answer may take, in milliseconds, and what happens then. */
+export interface Patience {
+  readonly after: number;
+  over(error: SshError): void;
+}
+
 export class AuthExchange {
   readonly user: string;
   /** What the server says can continue; undefined before it said anything. */
@@ -34,8 +40,11 @@ export class AuthExchange {
   #waiting: { resolve(reply: AuthReply): void; reject(error: unknown): void } | undefined;
   #service: { resolve(): void; reject(error: unknown): void } | undefined;
   #ended: SshError | undefined;
+  readonly #patience: Patience | undefined;
+  #timer: NodeJS.Timeout | undefined;
 
-  constructor(session: Session, wake: () => void, user: string) {
+  constructor(session: Session, wake: () => void, user: string, patience?: Patience) {
+    this.#patience = patience;
     this.#session = session;
     this.#wake = wake;
     this.user = user;
@@ -49,7 +58,20 @@ export class AuthExchange {
     return this.#session.auth.serverSignatureAlgorithms;
   }
 
+  /** From now on the server is to answer: people who think about theirs have all the time they want. */
+  #startWaiting(): void {
+    if (this.#patience === undefined) return;
+    const { after, over } = this.#patience;
+    const error = new SshError('timeout', 'the server did not answer the log-in in time', {
+      by: 'peer',
+      detail: { what: 'auth', after },
+    });
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(over, after, error);
+  }
+
   event(event: ClientAuthEvent): void {
+    clearTimeout(this.#timer);
     switch (event.type) {
       case 'auth-service':
         this.#service?.resolve();
@@ -80,6 +102,7 @@ export class AuthExchange {
 
   /** The connection is over. */
   fail(error: SshError): void {
+    clearTimeout(this.#timer);
     this.#ended = error;
     this.#waiting?.reject(error);
     this.#waiting = undefined;
@@ -91,6 +114,7 @@ export class AuthExchange {
     if (this.#ended !== undefined) return Promise.reject(this.#ended);
     return new Promise((resolve, reject) => {
       this.#waiting = { resolve, reject };
+      this.#startWaiting();
       step();
       this.#wake();
     });
@@ -102,6 +126,7 @@ export class AuthExchange {
     if (this.#ended !== undefined) throw this.#ended;
     if (auth.serviceAccepted) return;
     auth.requestService();
+    this.#startWaiting();
     this.#wake();
     await new Promise<void>((resolve, reject) => void (this.#service = { resolve, reject }));
   }

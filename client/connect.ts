@@ -57,6 +57,8 @@ export interface ConnectOptions {
   readonly keepalive?: { readonly interval: number; readonly count: number };
   /** Milliseconds from the dialled stream to the first keys; default 120 000 (sshd's LoginGraceTime), 0 for none. */
   readonly handshakeTimeout?: number;
+  /** Milliseconds that the server may take over each answer of the log-in; default: as long as it likes. */
+  readonly answerTimeout?: number;
   readonly software?: string;
   readonly signal?: AbortSignal;
   readonly log?: Log;
@@ -145,7 +147,9 @@ class Attempt {
     const driver = new Driver(this.#session, stream, (event) => this.#event(event));
     this.connection = new Connection(this.#session, driver);
     for (const [name, handler] of Object.entries(options.globals ?? {})) this.connection.onGlobalRequest(name, handler);
-    this.exchange = new AuthExchange(this.#session, driver.wake, options.user);
+    const after = options.answerTimeout ?? 0;
+    const answers = after > 0 ? { after, over: (error: SshError) => void this.end(error) } : undefined;
+    this.exchange = new AuthExchange(this.#session, driver.wake, options.user, answers);
     const patience = options.handshakeTimeout ?? DEFAULT_HANDSHAKE_TIMEOUT;
     if (patience > 0) {
       this.#timer = setTimeout(() => {

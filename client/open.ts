@@ -55,6 +55,8 @@ export interface OpenContext {
   /** Lines for the user, as ssh(1) words them. */
   readonly warn?: ((text: string) => void) | undefined;
   readonly log?: Log | undefined;
+  /** ConnectTimeout holds for each answer of the log-in too, where nobody watches: ssh(1) waits for ever. */
+  readonly boundLogin?: boolean | undefined;
   readonly software?: string | undefined;
   /** The environment of KnownHostsCommand and its `${NAME}`; default: the process's. */
   readonly env?: Environment | undefined;
@@ -81,6 +83,9 @@ const weakKeyExchange =
 
 const noPkcs11 = (library: string): string =>
   `PKCS11Provider ${library} is not used: Node.js cannot load such a library; put the token's keys into an agent (ssh-add -s ${library}).`;
+
+/** How long one such answer may take without ConnectTimeout, in milliseconds: sshd's LoginGraceTime. */
+const LOGIN_ANSWER = 120_000;
 
 /** Connects as the plan says; throws SshError with the code of the step that failed. */
 export async function openHost(plan: HostPlan, context: OpenContext): Promise<Opened> {
@@ -109,6 +114,7 @@ export async function openHost(plan: HostPlan, context: OpenContext): Promise<Op
       algorithms: await algorithmsOf(plan, context.crypto, rules),
       globals: { [HOST_KEYS_REQUEST]: updates.announced },
       ...(timeout > 0 && { handshakeTimeout: timeout }),
+      ...(context.boundLogin && { answerTimeout: timeout > 0 ? timeout : LOGIN_ANSWER }),
       ...(plan.serverAlive.interval > 0 && {
         keepalive: { interval: plan.serverAlive.interval * 1000, count: plan.serverAlive.countMax },
       }),

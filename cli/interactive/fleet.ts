@@ -65,6 +65,7 @@ export class NodeFleet {
           plan,
           openContext(context, {
             signal: host.signal,
+            boundLogin: true,
             jump: this.#pool.jump,
             handshake: () => host.handshake(),
             onPhase: (phase) => host.phase(phase),

@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { startDemoServer } from '../../demo-server/index.ts';
 import { freePort, requireServer, type Server, startSshd } from '../../interop/servers.ts';
 import { Bssh, lines } from './bssh.ts';
 
@@ -154,10 +155,20 @@ describe.skipIf(!requireServer('sshd'))('many hosts', () => {
     expect(unknown.err).toMatch(/unknown cluster 'wbe' \(did you mean web\?\): the configured clusters are db, web/);
   });
 
+  it('waits for the answers of a log-in as long as --connect-timeout says', async () => {
+    for (const stallAt of ['newkeys', 'auth'] as const) {
+      await using mute = await startDemoServer({ users: [{ name: 'alice', open: true }], faults: { stallAt } });
+      const from = ['-p', String(mute.port), '-l', 'alice', '-H', mute.host, '--connect-timeout', '1'];
+      const { code, err } = await bssh.run(['-F', 'none', '-o', 'UserKnownHostsFile=/dev/null', ...from, 'true']);
+      expect({ stallAt, code }).toEqual({ stallAt, code: 4 });
+      expect(err).toMatch(/1 connect-timeout {2}127\.0\.0\.1\n.*: the server did not answer the log-in in time\n/);
+    }
+  });
+
   it('names the line of a configuration that is wrong', async () => {
     const config = bssh.write('broken.yaml', 'clusters:\n  web:\n    noodes: [a]\n');
     const { code, err } = await bssh.run(['--config', config, '-C', 'web', 'true']);
-    expect(code).not.toBe(0);
+    expect(code).toBe(2);
     expect(err).toContain(`${config}:3:5`);
     expect(err).toContain('nodes');
   });
