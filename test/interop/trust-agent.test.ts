@@ -75,6 +75,17 @@ describe.skipIf(!requireServer('sshd', 'ssh-agent', 'ssh-add'))('with an agent o
       await at.waitForLog(new RegExp(`Accepted publickey for .*: ${label} `));
       expect(opening.warnings).toEqual([]);
     });
+
+    it.each(['ed25519-sk', 'ecdsa-sk'])('a certificate for %s', async (type) => {
+      const path = join(freshDir('token'), type);
+      execFileSync('ssh-keygen', ['-q', '-t', type, '-w', token, '-N', '', '-f', path]);
+      const publicLine = readFileSync(`${path}.pub`, 'utf8').trim();
+      const certified = certify({ path, publicLine }, { ca, principals: [server.user] });
+      await using agent = await startAgent([], ['-P', token]);
+      agent.add(certified.path, '-S', token);
+      await using _ = await open(server, { ...noFiles, agent: agent.socket });
+      await server.waitForLog(new RegExp(`Accepted publickey for .*: ${type.toUpperCase()}-CERT `));
+    });
   });
 
   describe('keys restricted to a destination (ssh-add -h)', () => {
