@@ -35,6 +35,8 @@ export class Driver {
     this.session = session;
     this.#stream = stream;
     this.#onEvent = onEvent;
+    // A stream may have all there is at once, and who made us has no hands free for events yet: the first turn comes after.
+    this.#inTurn = true;
     stream.start({
       data: (chunk) => {
         session.tick(monotonicNow());
@@ -48,6 +50,7 @@ export class Driver {
       end: () => this.#streamGone(undefined),
       error: (error) => this.#streamGone(error),
     });
+    this.#inTurn = false;
     this.wake();
   }
 

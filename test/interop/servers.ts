@@ -115,7 +115,8 @@ export async function startSshd(options: SshdOptions = {}): Promise<Server> {
       'PermitRootLogin yes',
       'PasswordAuthentication yes',
       'KbdInteractiveAuthentication no',
-      'MaxStartups 1000:30:1000',
+      // Of this one it takes the last.
+      ...(options.config?.some((line) => line.startsWith('MaxStartups')) ? [] : ['MaxStartups 1000:30:1000']),
       'MaxSessions 1000',
       'LogLevel VERBOSE',
       'AcceptEnv *',

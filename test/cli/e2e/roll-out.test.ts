@@ -144,8 +144,7 @@ describe.skipIf(!requireServer('sshd'))('a roll-out', () => {
 
 describe.skipIf(!requireServer('sshd'))('a server that turns connections away', () => {
   it('gets to serve all of them in the end', async () => {
-    // Of MaxStartups sshd takes the last.
-    await using server = await startSshd({ address: '0.0.0.0', match: ['MaxStartups 3:100:3'] });
+    await using server = await startSshd({ address: '0.0.0.0', config: ['MaxStartups 3:100:3'] });
     const bssh = new Bssh(server);
     const { code, out, err } = await bssh.on(
       '-H',
