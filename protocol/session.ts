@@ -38,7 +38,7 @@ import type { DirectionAlgorithms, Negotiated, Role } from './negotiate.ts';
 import { Inbound } from './packet/inbound.ts';
 import { Outbound } from './packet/outbound.ts';
 import { PayloadQueue } from './packet/payload-queue.ts';
-import { Queue } from './queue.ts';
+import { SessionEvents } from './session-events.ts';
 import { identification, type PeerVersion, VersionReader } from './version.ts';
 import { getU32 } from './wire/writer.ts';
 
@@ -94,7 +94,7 @@ export class Session {
   readonly #outbound: Outbound;
   readonly #clientAuth: ClientAuth | undefined;
   readonly #serverAuth: ServerAuth | undefined;
-  readonly #events = new Queue<SessionEvent>();
+  readonly #events = new SessionEvents<SessionEvent>();
   /** Payloads outside the connection layer that wait for the gate. */
   readonly #control = new PayloadQueue();
   readonly #ourVersion: Uint8Array;
@@ -108,8 +108,6 @@ export class Session {
   #extInfoSent = false;
   #peerAnswersPing = false;
   #keystrokes: KeystrokeCover | undefined;
-  #closed = false;
-  #failure: SshError | undefined;
   #now: number;
   readonly #liveness: Liveness;
   readonly #reserve: (length: number) => Uint8Array;
@@ -141,7 +139,7 @@ export class Session {
     const authPort = {
       crypto,
       send: (payload: Uint8Array) => this.#control.push(payload),
-      emit: (event: ClientAuthEvent | ServerAuthEvent) => this.#emit(event),
+      emit: (event: ClientAuthEvent | ServerAuthEvent) => this.#events.emit(event),
     };
     if (role === 'client') this.#clientAuth = new ClientAuth({ ...authPort, succeeded: () => this.#loggedIn() });
     else {
@@ -186,11 +184,11 @@ export class Session {
         if (reset) this.#inbound.resetSequence();
       },
       isFirstInbound: () => this.#inbound.packets === 1,
-      showHostKey: (hostKey, algorithm) => this.#emit({ type: 'host-key', hostKey, algorithm }),
+      showHostKey: (hostKey, algorithm) => this.#events.emit({ type: 'host-key', hostKey, algorithm }),
       finished: (algorithms, rekey) => {
         this.#negotiated = algorithms;
         this.#policy.restart(algorithms, this.#now);
-        this.#emit({ type: 'ready', algorithms, rekey });
+        this.#events.emit({ type: 'ready', algorithms, rekey });
       },
       note: (text) => this.#note(text),
       ourVersion: this.#ourVersion,
@@ -208,11 +206,11 @@ export class Session {
   // ---- getters
 
   get closed(): boolean {
-    return this.#closed;
+    return this.#events.ended;
   }
   /** What ended the session, once it is closed; undefined when it ended in peace. */
   get failure(): SshError | undefined {
-    return this.#failure;
+    return this.#events.failure;
   }
   /** The user is logged in; channels may be opened. */
   get authenticated(): boolean {
@@ -226,7 +224,7 @@ export class Session {
   }
   /** False while the exchange is parked: the driver stops reading. */
   get wantsInput(): boolean {
-    return !this.#closed && !this.#kex.parked;
+    return !this.#events.ended && !this.#kex.parked;
   }
   /** Client role only. */
   get auth(): ClientAuth {
@@ -249,7 +247,7 @@ export class Session {
 
   /** Bytes from the peer. `chunk` is borrowed for the call only. */
   receive(chunk: Uint8Array): void {
-    if (this.#closed) return;
+    if (this.#events.ended) return;
     // Subclasses have a `slice` of their own (Node's does not copy); what is kept below must be a copy.
     const plain =
       chunk.constructor === Uint8Array ? chunk : new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.byteLength);
@@ -260,19 +258,19 @@ export class Session {
         const result = this.#versionReader.read(bytes);
         if (result === undefined) return;
         this.#peer = result.version;
-        this.#emit({ type: 'version', version: result.version, preamble: this.#versionReader.preamble });
+        this.#events.emit({ type: 'version', version: result.version, preamble: this.#versionReader.preamble });
         this.#versionReader = undefined;
         bytes = bytes.subarray(result.used);
       }
       this.#inbound.feed(bytes);
       this.#pump();
-      if (!this.#closed) this.#inbound.settle();
+      if (!this.#events.ended) this.#inbound.settle();
     });
   }
 
   /** The byte stream ended. */
   endOfInput(cause?: unknown): void {
-    if (this.#closed) return;
+    if (this.#events.ended) return;
     const phase =
       this.#peer === undefined
         ? 'identification'
@@ -287,7 +285,7 @@ export class Session {
   /** Tells the time, milliseconds of the epoch of `options.now`. */
   tick(now: number): void {
     if (now > this.#now) this.#now = now;
-    if (this.#closed) return;
+    if (this.#events.ended) return;
     this.#guarded(() => {
       this.#keystrokes?.tick(this.#now);
       this.mux.tick(this.#now);
@@ -298,7 +296,7 @@ export class Session {
   }
 
   #pump(): void {
-    while (!this.#closed && !this.#kex.parked) {
+    while (!this.#events.ended && !this.#kex.parked) {
       const payload = this.#inbound.next();
       if (payload === undefined) return;
       this.#dispatch(payload);
@@ -414,7 +412,7 @@ export class Session {
 
   #muxEvent(event: MuxEvent): void {
     if (event.type === 'global-reply' && event.request === KEEPALIVE) return;
-    this.#emit(event);
+    this.#events.emit(event);
   }
 
   #keepalive(): void {
@@ -427,7 +425,7 @@ export class Session {
 
   /** The verdict on the host key shown in the 'host-key' event. */
   answerHostKey(accepted: boolean): void {
-    if (this.#closed) return;
+    if (this.#events.ended) return;
     this.#guarded(() => {
       this.#kex.answerHostKey(accepted);
       this.#pump();
@@ -443,7 +441,7 @@ export class Session {
    * delayed compression on, must not cross an exchange of ours.
    */
   rekey(): void {
-    if (!this.#closed && this.#authenticated) this.#kex.start();
+    if (!this.#events.ended && this.#authenticated) this.#kex.start();
   }
 
   /**
@@ -458,7 +456,7 @@ export class Session {
 
   /** Says goodbye and closes. What was written and not yet formed is lost. */
   disconnect(reason: number = Disconnect.byApplication, text = ''): void {
-    if (this.#closed) return;
+    if (this.#events.ended) return;
     this.#sendDisconnect(reason, text);
     this.#close(undefined);
   }
@@ -473,7 +471,7 @@ export class Session {
   // ---- outputs
 
   poll(): SessionEvent | undefined {
-    return this.#events.shift();
+    return this.#events.poll();
   }
 
   /** Bytes for the peer (the caller's to keep), or undefined when there is nothing to send now. */
@@ -488,7 +486,7 @@ export class Session {
       both.set(first, line.length);
       return both;
     }
-    if (!this.#closed) this.#guarded(() => this.#form());
+    if (!this.#events.ended) this.#guarded(() => this.#form());
     return this.#outbound.take();
   }
 
@@ -520,7 +518,7 @@ export class Session {
 
   /** When `tick` is wanted next, or undefined for never. */
   deadline(): number | undefined {
-    if (this.#closed || !this.#authenticated) return undefined;
+    if (this.#events.ended || !this.#authenticated) return undefined;
     const rekey = this.#kex.idle ? this.#policy.deadline(this.#inbound, this.#outbound) : undefined;
     const alive = this.#kex.parked ? undefined : this.#liveness.deadline();
     const wanted = [rekey, alive, this.mux.deadline(), this.#keystrokes?.deadline()].filter((at) => at !== undefined);
@@ -533,31 +531,16 @@ export class Session {
     return this.#kex.idle && this.#policy.due(this.#inbound, this.#outbound, this.#now);
   }
 
-  #emit(event: SessionEvent): void {
-    // A session that closes has its last words, one for each channel.
-    if (!this.#closed && this.#events.length >= limits.pendingEvents) {
-      throw new SshError('limit', 'too many events wait to be taken', {
-        by: 'peer',
-        disconnect: Disconnect.byApplication,
-      });
-    }
-    this.#events.push(event);
-  }
-
   #note(text: string): void {
-    if (this.#options.notes === true) this.#emit({ type: 'note', text });
+    if (this.#options.notes === true) this.#events.emit({ type: 'note', text });
   }
 
   /** Runs a step; what goes wrong in it ends the session, with a DISCONNECT when there is a reason number for it. */
   #guarded(step: () => void): void {
-    try {
-      step();
-    } catch (error) {
-      if (!(error instanceof SshError) || error.code === 'usage') throw error;
-      if (this.#closed) return;
+    this.#events.guarded(step, (error) => {
       if (error.disconnect !== undefined) this.#sendDisconnect(error.disconnect, error.message);
       this.#close(error);
-    }
+    });
   }
 
   #sendDisconnect(reason: number, description: string): void {
@@ -566,11 +549,10 @@ export class Session {
   }
 
   #close(error: SshError | undefined): void {
-    if (this.#closed) return;
-    this.#closed = true;
-    this.#failure = error;
-    this.mux.lost();
-    this.#control.clear();
-    this.#events.push({ type: 'closed', error });
+    const dying = (): void => {
+      this.mux.lost();
+      this.#control.clear();
+    };
+    this.#events.end(error, dying, { type: 'closed', error });
   }
 }

@@ -12,9 +12,9 @@ import { malformed, SshError } from '../errors.ts';
 import type { Binding } from '../kex/machine.ts';
 import { limits } from '../limits.ts';
 import { connectionMessages } from '../messages/connection.ts';
-import { Queue } from '../queue.ts';
 import type { SessionEvent } from '../session.ts';
 import type { SessionCore } from '../session-core.ts';
+import { SessionEvents } from '../session-events.ts';
 import { putU32 } from '../wire/writer.ts';
 import { ControlFramer } from './messages.ts';
 
@@ -48,9 +48,7 @@ export class ProxySession implements SessionCore {
   readonly peerVersion = undefined;
   readonly algorithms = undefined;
   readonly #framer = new ControlFramer();
-  readonly #events = new Queue<SessionEvent>();
-  #closed = false;
-  #failure: SshError | undefined;
+  readonly #events = new SessionEvents<SessionEvent>();
   #block: Uint8Array = new Uint8Array(0);
   #used = 0;
   #reserved = 0;
@@ -58,27 +56,27 @@ export class ProxySession implements SessionCore {
 
   constructor(crypto: CryptoProvider) {
     this.crypto = crypto;
-    this.mux = new Mux((event) => this.#emit(event));
+    this.mux = new Mux((event) => this.#events.emit(event));
   }
 
   get closed(): boolean {
-    return this.#closed;
+    return this.#events.ended;
   }
   get failure(): SshError | undefined {
-    return this.#failure;
+    return this.#events.failure;
   }
   get wantsInput(): boolean {
-    return !this.#closed;
+    return !this.#events.ended;
   }
   get binding(): Binding {
     throw new SshError('usage', 'a shared connection does not tell its keys');
   }
 
   receive(chunk: Uint8Array): void {
-    if (this.#closed) return;
+    if (this.#events.ended) return;
     this.#guarded(() => {
       this.#framer.feed(chunk, (packet) => {
-        const payload = this.#closed ? undefined : proxiedPayload(packet);
+        const payload = this.#events.ended ? undefined : proxiedPayload(packet);
         if (payload === undefined) return;
         this.mux.receive(payload, 0);
         if (this.mux.queued > limits.queuedReplies) {
@@ -115,11 +113,11 @@ export class ProxySession implements SessionCore {
   }
 
   poll(): SessionEvent | undefined {
-    return this.#events.shift();
+    return this.#events.poll();
   }
 
   takeOutput(): Uint8Array | undefined {
-    if (!this.#closed) this.#guarded(() => this.mux.fill(this.#reserve, this.#commit, this.#full));
+    if (!this.#events.ended) this.#guarded(() => this.mux.fill(this.#reserve, this.#commit, this.#full));
     if (this.#used === 0) return undefined;
     const output = this.#block.subarray(0, this.#used);
     this.#block = new Uint8Array(0);
@@ -135,7 +133,7 @@ export class ProxySession implements SessionCore {
     this.mux.tick(now);
   }
   deadline(): number | undefined {
-    return this.#closed ? undefined : this.mux.deadline();
+    return this.#events.ended ? undefined : this.mux.deadline();
   }
 
   // Keepalives, new keys and what an observer of the network sees are the holder's.
@@ -167,27 +165,11 @@ export class ProxySession implements SessionCore {
     this.#block = bigger;
   }
 
-  #emit(event: SessionEvent): void {
-    if (!this.#closed && this.#events.length >= limits.pendingEvents) {
-      throw new SshError('limit', 'too many events wait to be taken', { by: 'peer' });
-    }
-    this.#events.push(event);
-  }
-
   #guarded(step: () => void): void {
-    try {
-      step();
-    } catch (error) {
-      if (!(error instanceof SshError) || error.code === 'usage') throw error;
-      this.#close(error);
-    }
+    this.#events.guarded(step, (error) => this.#close(error));
   }
 
   #close(error: SshError | undefined): void {
-    if (this.#closed) return;
-    this.#closed = true;
-    this.#failure = error;
-    this.mux.lost();
-    this.#events.push({ type: 'closed', error });
+    this.#events.end(error, () => this.mux.lost(), { type: 'closed', error });
   }
 }
