@@ -96,14 +96,14 @@ export class Channel {
   readonly channelType: string;
   /** A place for the outside to keep what belongs to this channel. */
   owner: unknown;
+  /** What was written waits here for now. */
+  held = false;
   readonly #port: ChannelPort;
   readonly #maxPacket: number;
   readonly #maxWindow: number;
   readonly #writeMark: number;
   #windowSize: number;
   /** What the peer may still send. */
-  /** What was written waits here for now. */
-  held = false;
   #window: number;
   /** Taken by the reader and not credited yet. */
   #consumed = 0;
@@ -268,13 +268,6 @@ export class Channel {
     if (this.#state === 'open') this.#flushEnd();
   }
 
-  request(request: string, wantReply: boolean, body: Uint8Array): void {
-    if (this.#closeSent || this.#state !== 'open') throw new SshError('closed', 'the channel is not open');
-    if (wantReply && this.#unanswered >= limits.pendingRequests)
-      throw new SshError('usage', 'too many unanswered requests');
-    if (wantReply) this.#unanswered++;
-    this.#port.control(ChannelRequest.encode({ recipient: this.#peerId, request, wantReply, body }));
-  }
   /** Ends it although something may still be buffered: nothing has moved for too long. */
   expire(): void {
     this.#dropOutput();
@@ -282,6 +275,13 @@ export class Channel {
     this.#port.signal(this, { what: 'expired' });
   }
 
+  request(request: string, wantReply: boolean, body: Uint8Array): void {
+    if (this.#closeSent || this.#state !== 'open') throw new SshError('closed', 'the channel is not open');
+    if (wantReply && this.#unanswered >= limits.pendingRequests)
+      throw new SshError('usage', 'too many unanswered requests');
+    if (wantReply) this.#unanswered++;
+    this.#port.control(ChannelRequest.encode({ recipient: this.#peerId, request, wantReply, body }));
+  }
 
   /** Answers the oldest request of the peer that wanted a reply. */
   reply(ok: boolean): void {
@@ -322,6 +322,7 @@ export class Channel {
     commit();
     this.#outBytes -= length;
     this.#peerWindow -= length;
+    this.#port.used(this);
     this.#afterFill();
     return head + length;
   }
@@ -329,7 +330,6 @@ export class Channel {
   #copyOut(payload: Uint8Array, at: number, length: number): void {
     let left = length;
     while (left > 0) {
-    this.#port.used(this);
       const { data, taken } = this.#out.peek()!;
       const n = Math.min(left, data.length - this.#outAt);
       payload.set(data.subarray(this.#outAt, this.#outAt + n), at);
@@ -418,6 +418,7 @@ export class Channel {
       throw malformed('channel data whose length is a lie');
     }
     if (this.#eofReceived) throw protocolError('channel data after EOF');
+    this.#port.used(this);
     const length = payload.length - head;
     if (length > this.#window)
       throw new SshError('window', `${length} bytes sent into a window of ${this.#window}`, {
@@ -426,7 +427,6 @@ export class Channel {
       });
     this.#window -= length;
     this.#received += length;
-    this.#port.used(this);
     if (length === 0) return;
     // Types other than stderr mean nothing here; a channel that is closed on our side has no reader.
     if (this.#discard || this.#closeWanted || (extended && getU32(payload, 5) !== STDERR)) {
