@@ -17,6 +17,7 @@ import {
   type OutputStream,
 } from '../../client/index.ts';
 import { neutraliseLine } from '../terminal.ts';
+import { diskError, onDisk } from './disk-error.ts';
 import { classLabel, type Renderer, type RenderHost } from './renderer.ts';
 import { StderrTails, summaryLines } from './summary.ts';
 
@@ -79,8 +80,11 @@ export class FilesRenderer implements Renderer {
   constructor(options: FilesOptions) {
     this.options = options;
     this.names = fileNames(options.hosts);
-    mkdirSync(options.dir, { recursive: true });
-    ({ stamp: this.stamp, fd: this.summaryFd } = claimStamp(options.dir, options.now()));
+    const { dir, now } = options;
+    ({ stamp: this.stamp, fd: this.summaryFd } = onDisk(`no files can be made in ${dir}`, '', () => {
+      mkdirSync(dir, { recursive: true });
+      return claimStamp(dir, now());
+    }));
   }
 
   event(event: HostEvent): void | Promise<void> {
@@ -104,7 +108,7 @@ export class FilesRenderer implements Renderer {
       ...summaryLines(hosts, outcome, this.tails, false),
       '',
     ].join('\n');
-    writeFileSync(this.summaryFd, text);
+    onDisk(`the summary in ${this.options.dir} cannot be written`, '', () => writeFileSync(this.summaryFd, text));
     closeSync(this.summaryFd);
   }
 
@@ -129,9 +133,9 @@ export class FilesRenderer implements Renderer {
     if (isError) {
       const message = result.error ? `: ${neutraliseLine(result.error.message)}` : '';
       const gone = result.gone === false ? 'The remote process may still run.\n' : '';
-      writeFileSync(this.pathOf(host, 'error'), `${header}${classLabel(result)}${message}\n${gone}`, { flag: 'wx' });
+      writeNew(this.pathOf(host, 'error'), `${header}${classLabel(result)}${message}\n${gone}`);
     } else if (!files) {
-      writeFileSync(this.pathOf(host, 'empty'), header, { flag: 'wx' });
+      writeNew(this.pathOf(host, 'empty'), header);
     }
   }
 
@@ -165,6 +169,9 @@ interface Header {
 
 const oneLine = (text: string): string => text.replaceAll('\\', '\\\\').replaceAll('\n', '\\n').replaceAll('\r', '\\r');
 
+const writeNew = (path: string, text: string): void =>
+  onDisk(`${path} cannot be written`, '', () => writeFileSync(path, text, { flag: 'wx' }));
+
 /** The summary's file is created first: whoever has it has the stamp. */
 function claimStamp(dir: string, now: number): { stamp: string; fd: number } {
   for (let ms = now; ; ms += 1000) {
@@ -181,6 +188,7 @@ const writeAt = promisify(write);
 
 /** One file that grows while its host works. */
 class OutFile {
+  private readonly path: string;
   private readonly fd: number;
   private end: number;
   private waiting: Uint8Array[] = [];
@@ -189,9 +197,13 @@ class OutFile {
   private failure: unknown;
 
   constructor(path: string, { before, field, rest }: Header) {
-    this.fd = openSync(path, 'wx');
+    this.path = path;
     const header = Buffer.concat([before, field, rest]);
-    writeSync(this.fd, header, 0, header.length, 0);
+    this.fd = onDisk(`${path} cannot be written`, '', () => {
+      const fd = openSync(path, 'wx');
+      writeSync(fd, header, 0, header.length, 0);
+      return fd;
+    });
     this.end = header.length;
   }
 
@@ -233,7 +245,7 @@ class OutFile {
         this.end += bytes.length;
       }
     } catch (error) {
-      this.failure = error;
+      this.failure = diskError(`${this.path} cannot be written`, '', error);
     } finally {
       this.writing = undefined;
     }

@@ -9,6 +9,7 @@ import { randomBytes } from 'node:crypto';
 import { closeSync, ftruncateSync, openSync, readSync, unlinkSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { onDisk } from './disk-error.ts';
 
 /** Memory for waiting output in one run. */
 export const SPILL_BUDGET = 64 * 1024 * 1024;
@@ -39,9 +40,11 @@ export class SpillStore {
   }
 
   append(bytes: Uint8Array): number {
-    this.fd ??= openUnlinked();
     const at = this.size;
-    for (let done = 0; done < bytes.length; ) done += writeSync(this.fd, bytes, done, bytes.length - done, at + done);
+    onDisk(`output that waits for its turn does not fit into ${tmpdir()}`, 'TMPDIR names another place', () => {
+      this.fd ??= openUnlinked();
+      for (let done = 0; done < bytes.length; ) done += writeSync(this.fd, bytes, done, bytes.length - done, at + done);
+    });
     this.size += bytes.length;
     this.live += bytes.length;
     return at;

@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -102,6 +102,19 @@ d: auth: permission denied
       'summary_20250821_143023.txt',
     ]);
     expect(stampOf(NOW)).toBe('20250821_143022');
+  });
+
+  it('says what could not be written, and where', async () => {
+    const plain = join(dir, 'plain');
+    writeFileSync(plain, '');
+    const options = { hosts: [{ name: 'a' }], command: 'c', now: () => NOW };
+    expect(() => new FilesRenderer({ ...options, dir: join(plain, 'x') })).toThrow(
+      `no files can be made in ${plain}/x: a part of the path is no directory`,
+    );
+    const files = new FilesRenderer({ ...options, dir });
+    const taken = join(dir, 'a_20250821_143022.stdout');
+    writeFileSync(taken, '');
+    expect(() => files.event(output(0, 'x'))).toThrow(`${taken} cannot be written: there is a file of that name`);
   });
 
   it('never gives two nodes one file, nor a node a file elsewhere', () => {

@@ -44,6 +44,22 @@ describe('SpillBuffer', () => {
     store.close();
   });
 
+  it('says where there is no room, and what to do', () => {
+    const before = process.env.TMPDIR;
+    process.env.TMPDIR = '/nonexistent';
+    try {
+      const buffer = new SpillBuffer(new SpillStore(0));
+      expect(() => {
+        for (let i = 0; i < 10; i++) buffer.push(Buffer.alloc(64 * 1024));
+      }).toThrow(
+        'output that waits for its turn does not fit into /nonexistent: no such directory (TMPDIR names another place)',
+      );
+    } finally {
+      if (before === undefined) delete process.env.TMPDIR;
+      else process.env.TMPDIR = before;
+    }
+  });
+
   it('copies, so that a few bytes kept do not keep or follow their packet', () => {
     const store = new SpillStore();
     const buffer = new SpillBuffer(store);
