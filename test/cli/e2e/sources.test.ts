@@ -1,5 +1,5 @@
 // Hosts that the configuration file does not list, on real servers: Ansible inventories, ssh_config, commands, batch jobs.
-import { readdirSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { requireServer, type Server, startSshd } from '../../interop/servers.ts';
@@ -22,9 +22,7 @@ describe.skipIf(!requireServer('sshd'))('hosts from elsewhere', () => {
       `[web]\nweb[1:2] ansible_user=${server.user}\nother ansible_connection=local\n[web:vars]\nansible_port=${server.port}\n` +
         `ansible_ssh_private_key_file=${server.identity}\nansible_become=no\n[db]\ndb1 ansible_host=127.0.4.9 ansible_user=nobody\n`,
     );
-    bssh.write('hosts.more', '');
     const vars = join(bssh.home, 'host_vars');
-    const { mkdirSync, writeFileSync } = await import('node:fs');
     mkdirSync(vars);
     for (const n of [1, 2]) writeFileSync(join(vars, `web${n}.yml`), `ansible_host: 127.0.4.${n}\n`);
     const known = `UserKnownHostsFile=${bssh.write('known', '')}`;
@@ -36,8 +34,7 @@ describe.skipIf(!requireServer('sshd'))('hosts from elsewhere', () => {
     const bad = await run(address);
     expect(bad).toMatchObject({ code: 2, out: '' });
     expect(bad.err).toBe(
-      `${inventory}: ansible_become has no effect here (3 hosts)\n`.slice(0, 0) +
-        `bssh: other: ${inventory}:3: ansible_connection=local is no ssh: leave such hosts out with --exclude\n`,
+      `bssh: other: ${inventory}:3: ansible_connection=local is no ssh: leave such hosts out with --exclude\n`,
     );
   });
 
@@ -71,7 +68,6 @@ describe.skipIf(!requireServer('sshd'))('hosts from elsewhere', () => {
       expect(lines(out).sort()).toEqual([1, 2, 3].map((n) => `127.0.6.${n}: 127.0.6.${n}`));
       expect(code).toBe(0);
     }
-    const { readFileSync } = await import('node:fs');
     expect(readFileSync(join(bssh.home, 'runs'), 'utf8')).toBe('run\n');
     expect(readdirSync(join(bssh.home, '.cache/bssh'))).toHaveLength(1);
   });
