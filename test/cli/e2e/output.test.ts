@@ -238,6 +238,31 @@ host <host>, <n> users
     });
   });
 
+  it('leaves with the status that --exit asks for', async () => {
+    const statuses = { worst: 1, main: 0, first: 7, max: 9, any: 0, all: 1 };
+    for (const [rule, status] of Object.entries(statuses)) {
+      const run = await bssh.on('-H', 'web[1-3]', '--exit', rule, `${WHO} case $n in 2) exit 7;; 3) exit 9;; esac`);
+      expect(`${rule} ${run.code}`).toBe(`${rule} ${status}`);
+    }
+  });
+
+  it('has no names and no summary when none are wanted, and colours only when asked', async () => {
+    const bare = await bssh.on('-H', 'web[1-2]', '--no-prefix', '--quiet', 'echo same');
+    expect([bare.out, bare.err]).toEqual(['same\nsame\n', '']);
+    const always = await bssh.on('-H', 'web1', '--color=always', 'echo x');
+    expect(always.out).toContain('\x1b[');
+    expect((await bssh.on('-H', 'web1', 'echo x')).out).toBe('web1: x\n');
+  });
+
+  it('goes to files of their own for two nodes of one host', async () => {
+    const twice = `web1,${server.user}@127.0.5.1:${server.port}`;
+    const { code } = await bssh.on('-H', twice, '--output-dir', 'twice', 'echo x');
+    expect(code).toBe(0);
+    const names = readdirSync(join(bssh.home, 'twice')).filter((name) => name.endsWith('.stdout'));
+    expect(names).toHaveLength(2);
+    for (const name of names) expect(readFileSync(join(bssh.home, 'twice', name), 'utf8')).toMatch(/\n\nx\n$/);
+  });
+
   it('of files that are copied fits the schema too', async () => {
     const [site, a, missing, here] = ['site', 'site/a.txt', 'missing', 'here/'].map((name) => join(bssh.home, name));
     mkdirSync(site!);
