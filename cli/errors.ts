@@ -122,12 +122,13 @@ function describeAuth({ detail }: SshError, place: ErrorPlace): string {
   return `${place.user}@${place.host}: Permission denied${methods && ` (${methods})`}.`;
 }
 
-function describeLost({ detail }: SshError, place: ErrorPlace): string {
+function describeLost({ detail, cause }: SshError, place: ErrorPlace): string {
   if (detail.phase === 'identification')
     return `${phaseTexts.identification}\nConnection closed by ${place.hostName} port ${place.port}`;
   if (detail.phase === 'control') return `Shared connection to ${place.host} closed.`;
   if (detail.phase === 'connected') return `Connection to ${place.host} closed by remote host.`;
-  return `Connection closed by ${place.hostName} port ${place.port}`;
+  const how = (cause as NodeJS.ErrnoException | undefined)?.code === 'ECONNRESET' ? 'reset' : 'closed';
+  return `Connection ${how} by ${place.hostName} port ${place.port}`;
 }
 
 function describeRequest(request: string, place: ErrorPlace): string {

@@ -142,7 +142,23 @@ async function contextFor({ kind, invocation }: SshIntent | ClusterIntent, io: I
   return runContext(io, invocation, prompter);
 }
 
-async function connectAndRun(intent: SshIntent | ClusterIntent, io: Io): Promise<number> {
+/** ssh(1) leaves out a file of -i that is not there, with a warning, and goes on with the usual ones. */
+async function withoutMissingIdentities(intent: SshIntent): Promise<SshIntent> {
+  const { backgroundPart } = await import('./background.ts');
+  const settings = intent.invocation.settings.filter(({ keyword, value, line }) => {
+    if (keyword !== 'IdentityFile' || line === true) return true;
+    const path = value.replace(/^~(?=\/|$)/, () => homedir());
+    if (path.startsWith('~') || existsSync(path)) return true;
+    // In the background: the one in front has said it.
+    if (backgroundPart() === undefined)
+      printErr(`Warning: Identity file ${path} not accessible: No such file or directory.\n`);
+    return false;
+  });
+  return { ...intent, invocation: { ...intent.invocation, settings } };
+}
+
+async function connectAndRun(asked: SshIntent | ClusterIntent, io: Io): Promise<number> {
+  const intent = asked.kind === 'cluster' ? asked : await withoutMissingIdentities(asked);
   const context = await contextFor(intent, io);
   const code = await (intent.kind === 'cluster' ? manyHosts(intent, context) : oneHost(intent, context));
   const { parsed, hits, revalidated } = context.configFiles;

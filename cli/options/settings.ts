@@ -7,6 +7,7 @@
  */
 
 import { readFileSync } from 'node:fs';
+import { parseStdioForward } from '../../client/index.ts';
 import type { Token } from '../argv.ts';
 import type { Grammar } from '../options.ts';
 import { usageError } from './usage.ts';
@@ -194,6 +195,7 @@ const steps: Readonly<Record<string, Step>> = {
   subsystem: (into) => into.session('subsystem', '-s', '-N/SessionType'),
   'stdio-forward': (into, value) => {
     if (into.result.stdioForward !== undefined) into.fail('stdio forward already specified');
+    if (parseStdioForward(value) === undefined) into.fail(`Bad stdio forwarding specification '${value}'`);
     into.result.stdioForward = value;
     into.replace('RequestTTY', 'no');
     into.replace('SessionType', 'none');

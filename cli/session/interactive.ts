@@ -87,9 +87,10 @@ type End =
   | { readonly how: 'disconnect' }
   | { readonly how: 'interrupt' };
 
-/** What ssh(1) says of a connection that ended without a word; undefined for every other error. */
+/** What ssh(1) says of a connection that ended without a word after the log-in; undefined for every other error. */
 export function lostConnection(error: unknown, host: string): string | undefined {
   if (!(error instanceof SshError) || error.code !== 'lost') return undefined;
+  if (['identification', 'kex', 'auth'].includes(String(error.detail.phase))) return undefined;
   const errno = (error.cause as NodeJS.ErrnoException | undefined)?.code;
   return errno === 'ECONNRESET'
     ? `Read from remote host ${host}: Connection reset by peer`

@@ -228,7 +228,7 @@ describe('the table', () => {
   it('gives every row that sets nothing a meaning somewhere', () => {
     // read by grammar.ts, run.ts and load.ts
     const elsewhere =
-      'hosts cluster hostfile filter exclude parallel handshakes timeout fail-fast max-failures retries stdin exit dry-run recursive group gather json quiet output-dir color no-prefix single-node multiplex prompt-format history-file work-dir config ssh query generate help version preserve resume follow bandwidth sync checksum delete'.split(
+      'hosts cluster hostfile filter exclude pick seed inventory batch health deadline script vars sudo-password rerun run record no-journal diff mask expect-same baseline expect tui parallel handshakes timeout fail-fast max-failures retries stdin exit dry-run recursive group gather json quiet output-dir color no-prefix single-node multiplex prompt-format history-file work-dir config ssh query generate help version preserve resume follow bandwidth sync checksum delete'.split(
         ' ',
       );
     // accepted and without effect, as in ssh(1)

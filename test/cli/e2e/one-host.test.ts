@@ -254,6 +254,20 @@ describe.skipIf(!requireServer('sshd'))('one host', () => {
     );
   });
 
+  it('says what ssh says of a key file that is not there, a bad -W and a proxy that ends at once', async () => {
+    const missing = await bssh.on('-i', '/nonexistent', '127.0.0.1', 'true');
+    expect(missing.err).toBe('Warning: Identity file /nonexistent not accessible: No such file or directory.\n');
+    expect(missing.code).toBe(0);
+    const { out } = await bssh.run(['-F', 'none', '-G', '-i', '/nonexistent', 'h']);
+    expect(out).toContain('identityfile ~/.ssh/id_ed25519\n');
+    expect(await failure(['-F', 'none', '-W', 'bad', 'nowhere.invalid'])).toBe(
+      "Bad stdio forwarding specification 'bad'\n",
+    );
+    expect(await failure(['-F', 'none', '-o', 'ProxyCommand=false', 'h', 'true'])).toBe(
+      'kex_exchange_identification: Connection closed by remote host\nConnection closed by h port 22\n',
+    );
+  });
+
   it('refuses what it cannot do, by name', async () => {
     expect(await failure(['-w', '0:0', '127.0.0.1'])).toContain('-w');
   });
