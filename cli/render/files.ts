@@ -6,7 +6,7 @@
  * a stamp nobody has.
  */
 
-import { closeSync, mkdirSync, openSync, write, writeFileSync, writeSync } from 'node:fs';
+import { closeSync, openSync, write, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import {
@@ -16,6 +16,7 @@ import {
   isFailure,
   type OutputStream,
 } from '../../client/index.ts';
+import { makeFolder } from '../folder.ts';
 import { neutraliseLine } from '../terminal.ts';
 import { diskError, onDisk } from './disk-error.ts';
 import { classLabel, type Renderer, type RenderHost } from './renderer.ts';
@@ -82,7 +83,7 @@ export class FilesRenderer implements Renderer {
     this.names = fileNames(options.hosts);
     const { dir, now } = options;
     ({ stamp: this.stamp, fd: this.summaryFd } = onDisk(`no files can be made in ${dir}`, '', () => {
-      mkdirSync(dir, { recursive: true });
+      makeFolder(dir);
       return claimStamp(dir, now());
     }));
   }

@@ -1,6 +1,6 @@
 /** What `download` does on one host. */
 
-import { mkdir, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
   baseName,
@@ -13,6 +13,7 @@ import {
   safeName,
   type TreeOptions,
 } from '../../client/index.ts';
+import { makeFolder } from '../folder.ts';
 import { expandRemote } from './remote.ts';
 import { describeTree, type Report } from './report.ts';
 
@@ -86,7 +87,7 @@ async function nameOf(sftp: Sftp, path: string, signal: AbortSignal): Promise<st
 
 export async function makeDirectory(path: string): Promise<void> {
   try {
-    await mkdir(path, { recursive: true });
+    makeFolder(path);
   } catch (cause) {
     const there = await stat(path).catch(() => undefined);
     const why = there ? 'in the way: no directory' : (cause as Error).message;
