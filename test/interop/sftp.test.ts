@@ -95,7 +95,7 @@ describe.each(kinds)('%s', (_, isHere, start) => {
         await mkdir(join(dir, 'from', folder), { recursive: true });
         for (let f = 0; f < 20; f++) paths.push(join(folder, `f${f}`));
       }
-        for (const [index, path] of paths.entries()) makeFile(join(dir, 'from', path), index * 37, (index % 200) + 1);
+      for (const [index, path] of paths.entries()) makeFile(join(dir, 'from', path), index * 37, (index % 200) + 1);
       const counts = { files: 400, directories: 25, failed: 0, skipped: 0 };
       expect(await uploadTree(lanes, join(dir, 'from'), join(dir, 'up'))).toMatchObject(counts);
       expect(await downloadTree(lanes.first, join(dir, 'up'), join(dir, 'down'))).toMatchObject(counts);
