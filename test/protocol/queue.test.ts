@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { Queue } from '../../protocol/queue.ts';
+import { collectGarbage } from '../garbage.ts';
 
 describe('the queue', () => {
   it('behaves as an array does', () => {
@@ -23,10 +24,6 @@ describe('the queue', () => {
   });
 
   it('holds nothing of what was taken, though it is never empty', async () => {
-    const { setFlagsFromString } = await import('node:v8');
-    const { runInNewContext } = await import('node:vm');
-    setFlagsFromString('--expose-gc');
-    const gc = runInNewContext('gc') as () => void;
     const queue = new Queue<object>();
     const gone: WeakRef<object>[] = [];
     queue.push({});
@@ -36,7 +33,7 @@ describe('the queue', () => {
     }
     // A WeakRef that was looked at stays until the end of the turn.
     await new Promise((resolve) => setImmediate(resolve));
-    gc();
+    collectGarbage();
     expect(gone.filter((ref) => ref.deref() !== undefined)).toHaveLength(0);
   });
 });
