@@ -38,7 +38,7 @@ describe.skipIf(!requireServer('sshd'))('a roll-out', () => {
   });
 
   it('ends the health check, with all it started, when it is interrupted', async () => {
-    const mark = `33${process.pid}`;
+    const mark = `33${process.pid}${Date.now() % 10_000}`;
     const { code, err } = await bssh.run(
       [...bssh.common, '-H', hosts(2), '--batch', '1', '--health', `echo begun; sleep ${mark}; true`, 'true'],
       {
@@ -54,7 +54,9 @@ describe.skipIf(!requireServer('sshd'))('a roll-out', () => {
     expect(code).toBe(130);
     expect(err).toMatch(/^1 not-started +127\.0\.0\.2$/m);
     expect(err).not.toContain('health check');
-    expect(execFileSync('ps', ['-eo', 'args']).toString()).not.toContain(`sleep ${mark}`);
+    // A process that was killed may take a moment to be gone.
+    const running = (): string => execFileSync('ps', ['-eo', 'args']).toString();
+    await expect.poll(running).not.toContain(`sleep ${mark}`);
   });
 
   it('ends everything at the deadline: what runs, and what had no turn', async () => {
