@@ -18,23 +18,23 @@ const hosts = [host('a', 'ok'), host('b', 'exit'), host('c', 'refused'), host('d
 
 const journalOf = (...argv: readonly string[]): Journal => {
   const journal = new Journal({ XDG_STATE_HOME: mkdtempSync(join(tmpdir(), 'bssh-rerun-')) });
-  journal.write({ time: '2026-01-02T03:04:05Z', ms: 1, argv, cwd: '/work', command: 'x', exit: 1, hosts });
+  journal.write({ time: '2026-01-02T03:04:05Z', ms: 1, argv, cwd: '/deploy', command: 'x', exit: 1, hosts });
   return journal;
 };
 
-const rerun = (journal: Journal, args: readonly string[], cwd = '/work') =>
+const rerun = (journal: Journal, args: readonly string[], cwd = '/deploy') =>
   rerunOf(readCluster(args), journal, { classes: HOST_CLASSES, cwd })!;
 
 describe('the recorded command line', () => {
   const recorded = (args: readonly string[], config?: string): string[] => {
     const { tokens, subcommand, words } = readCluster(args);
-    return recordedArgv({ tokens, subcommand, words, cwd: '/work', config, targets: ['u@a:22', 'u@b:22'] });
+    return recordedArgv({ tokens, subcommand, words, cwd: '/deploy', config, targets: ['u@a:22', 'u@b:22'] });
   };
 
   it('says the same elsewhere', () => {
     expect(recorded(['-C', 'web', '-i', 'key', '--script', '/s', '-F', 'none', '-v', '-v', 'a', '-b'])).toEqual([
       '--cluster=web',
-      '--identity=/work/key',
+      '--identity=/deploy/key',
       '--script=/s',
       '--ssh-config=none',
       '--verbose',
@@ -43,14 +43,14 @@ describe('the recorded command line', () => {
       'a',
       '-b',
     ]);
-    expect(recorded(['-H', 'a', 'ping'], '/work/config.yaml')).toEqual([
-      '--config=/work/config.yaml',
+    expect(recorded(['-H', 'a', 'ping'], '/deploy/config.yaml')).toEqual([
+      '--config=/deploy/config.yaml',
       '--hosts=a',
       'ping',
       '--',
     ]);
-    expect(recorded(['--config', 'x.yaml', '-H', 'a', 'ls'], '/work/config.yaml')).toEqual([
-      '--config=/work/x.yaml',
+    expect(recorded(['--config', 'x.yaml', '-H', 'a', 'ls'], '/deploy/config.yaml')).toEqual([
+      '--config=/deploy/x.yaml',
       '--hosts=a',
       '--',
       'ls',
@@ -118,7 +118,7 @@ describe('a rerun', () => {
       ['--hosts=^nodes', '--', 'ls'],
       ['--hosts=a', 'upload', '--', 'x', '/y'],
     ]) {
-      expect(() => rerun(journalOf(...argv), ['--rerun', 'all'], '/else')).toThrow(/go there first \(cd \/work\)/);
+      expect(() => rerun(journalOf(...argv), ['--rerun', 'all'], '/else')).toThrow(/go there first \(cd \/deploy\)/);
       expect(() => rerun(journalOf(...argv), ['--rerun', 'all'])).not.toThrow();
     }
   });
