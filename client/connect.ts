@@ -66,9 +66,9 @@ export interface ConnectOptions {
   readonly onKeys?: (algorithms: Negotiated) => void;
   /** Text the server shows before the log-in, as it came: untrusted bytes. */
   readonly onBanner?: (message: Uint8Array) => void;
-  /** How far we are; for progress and for classing failures. */
   /** Takers of the server's global requests from the start: some come with the end of the log-in. */
   readonly globals?: Readonly<Record<string, GlobalHandler>>;
+  /** How far we are; for progress and for classing failures. */
   readonly onPhase?: (phase: 'handshake' | 'auth') => void;
 }
 
