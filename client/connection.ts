@@ -220,7 +220,10 @@ export class Connection {
 
   /** Hides the rhythm of typing on `channel`; false where the server (or the holder of a shared connection) cannot. */
   obscureKeystrokes(channel: Channel, interval: number): boolean {
-    return this.session.obscureKeystrokes(channel, interval);
+    const isHidden = this.session.obscureKeystrokes(channel, interval);
+    // What the channel before held may leave now.
+    this.driver.wake();
+    return isHidden;
   }
 
   rekey(): void {

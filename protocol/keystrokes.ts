@@ -42,7 +42,7 @@ export class KeystrokeCover {
   /** Before packets are formed: holds the channel's data or lets it go; true when a fake key is to leave. */
   step(now: number): boolean {
     const { buffered, state } = this.#channel;
-    if (buffered > KEYSTROKE_BYTES || state !== 'open') return this.#stop();
+    if (buffered > KEYSTROKE_BYTES || state !== 'open') return this.stop();
     if (this.#nextAt === undefined) {
       if (buffered > 0) this.#typed(now);
       return false;
@@ -50,7 +50,7 @@ export class KeystrokeCover {
     this.#channel.held = !this.#due;
     if (!this.#due) return false;
     if (buffered > 0) this.#typed(now);
-    else if (now >= this.#chaffUntil) return this.#stop();
+    else if (now >= this.#chaffUntil) return this.stop();
     else this.#schedule(now);
     return buffered === 0;
   }
@@ -65,7 +65,8 @@ export class KeystrokeCover {
     this.#nextAt = now + this.#interval * (1 - JITTER + 2 * JITTER * this.#random());
   }
 
-  #stop(): false {
+  /** Lets go of what is held; the next key begins anew. */
+  stop(): false {
     this.#nextAt = undefined;
     this.#due = this.#channel.held = false;
     return false;

@@ -446,10 +446,11 @@ export class Session {
 
   /**
    * Hides the rhythm of what is written to `channel`, a packet every `interval` milliseconds. False when the peer could
-   * not tell fake keys from real ones: then nothing is hidden.
+   * not tell fake keys from real ones: then nothing is hidden. One channel at a time: the last one asked for.
    */
   obscureKeystrokes(channel: Channel, interval: number): boolean {
     if (!this.#peerAnswersPing) return false;
+    this.#keystrokes?.stop();
     this.#keystrokes = new KeystrokeCover(channel, interval, () => getU32(this.crypto.random(4), 0) / 2 ** 32);
     return true;
   }

@@ -126,6 +126,19 @@ describe('keystrokes', () => {
     expect(terminal.follow()).toEqual([]);
   });
 
+  it('of one channel are let go when another one takes its place', () => {
+    const terminal = new Terminal();
+    const { peer, channel } = terminal;
+    const other = peer.session.mux.open('session', nothing);
+    peer.numbers();
+    peer.session.obscureKeystrokes(channel, 20);
+    terminal.type('a').at(10);
+    expect(terminal.type('b').at(11)).toEqual([]);
+    peer.session.obscureKeystrokes(other, 20);
+    expect(terminal.at(12)).toEqual([DATA]);
+    expect(terminal.follow()).toEqual([]);
+  });
+
   it('stay as they are where the peer does not answer PING', () => {
     const terminal = new Terminal({ pings: false });
     expect(terminal.peer.session.obscureKeystrokes(terminal.channel, 20)).toBe(false);
