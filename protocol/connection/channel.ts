@@ -29,8 +29,8 @@ import { enqueue, type Inlet, newInlet } from './inlet.ts';
 /** RFC 4254 section 5.2: the only extended data type in use. */
 export const STDERR = 1;
 
-const DATA_HEAD = 9; // number, recipient, length
-const EXTENDED_HEAD = 13; // and data type
+export const DATA_HEAD = 9; // number, recipient, length
+export const EXTENDED_HEAD = 13; // and data type
 const MAX_U32 = 0xffff_ffff;
 
 export type ChannelSignal =

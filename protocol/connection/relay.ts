@@ -28,6 +28,7 @@ import {
 } from '../messages/connection.ts';
 import { PayloadQueue } from '../packet/payload-queue.ts';
 import { getU32, putU32 } from '../wire/writer.ts';
+import { DATA_HEAD, EXTENDED_HEAD } from './channel.ts';
 import type { IncomingOpen } from './mux.ts';
 
 /** Towards the client. */
@@ -56,6 +57,8 @@ export interface RelayMux {
 }
 
 const MAX_U32 = 0xffff_ffff;
+
+const dataHead = (payload: Uint8Array): number => (payload[0] === ChannelData.number ? DATA_HEAD : EXTENDED_HEAD);
 
 export class RelayedChannel {
   readonly relay: Relay;
@@ -219,7 +222,7 @@ export class Relay {
 
   #data(payload: Uint8Array): void {
     const channel = this.#own(payload);
-    const head = payload[0] === ChannelData.number ? 9 : 13;
+    const head = dataHead(payload);
     const length = payload.length - head;
     if (length < 0 || getU32(payload, head - 4) !== length) throw malformed('channel data whose length is a lie');
     if (channel.eofSent) throw protocolError('channel data after EOF');
@@ -290,7 +293,7 @@ export class Relay {
     } else if (number === ChannelRequest.number) {
       if (ChannelRequest.decode(payload).wantReply) channel.owed++;
     } else if (number === ChannelData.number || number === ChannelExtendedData.number) {
-      channel.credit = Math.max(0, channel.credit - payload.length + 9);
+      channel.credit = Math.max(0, channel.credit - payload.length + dataHead(payload));
     } else if (number === ChannelClose.number) {
       channel.closeReceived = true;
       if (channel.closeSent) this.#forget(channel);
