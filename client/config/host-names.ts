@@ -3,21 +3,15 @@
  * Nothing is evaluated: an Include below a Host or Match line counts whether that holds or not.
  */
 
-import { SshError } from '../../protocol/index.ts';
-import { includePattern, maxIncludeDepth } from './evaluate.ts';
-import { configPaths, type ResolveEnv } from './resolve.ts';
+import { includePattern, type Loaded, maxIncludeDepth } from './evaluate.ts';
+import { checkLoaded, configPaths, type ResolveEnv } from './resolve.ts';
 
 /** In the order of the files, each once; `configFile` is that of -F. */
 export function configuredHosts(env: ResolveEnv, configFile?: string): string[] {
   const names = new Set<string>();
   const homes = { home: env.home, of: (user: string) => env.homeOf?.(user) };
-  const read = (path: string, user: boolean, depth: number, required: boolean): void => {
-    const loaded = env.files.load(path);
-    if (loaded.file === undefined) {
-      if (!required) return;
-      throw new SshError('config', `Can't open user config file ${path}: ${loaded.reason}`, { detail: { file: path } });
-    }
-    for (const block of loaded.file.blocks) {
+  const read = ({ file }: Loaded, user: boolean, depth: number): void => {
+    for (const block of file?.blocks ?? []) {
       if (block.condition?.kind === 'host') {
         for (const name of block.condition.patterns) if (!/[*?!]/.test(name)) names.add(name);
       }
@@ -26,11 +20,17 @@ export function configuredHosts(env: ResolveEnv, configFile?: string): string[] 
         if (entry.kind !== 'include') continue;
         const patterns = entry.patterns.filter((pattern) => user || !pattern.startsWith('~'));
         for (const pattern of patterns) {
-          for (const found of env.files.glob(includePattern(pattern, user, homes))) read(found, user, depth + 1, false);
+          for (const found of env.files.glob(includePattern(pattern, user, homes))) {
+            read(env.files.load(found), user, depth + 1);
+          }
         }
       }
     }
   };
-  for (const { path, user } of configPaths(env, configFile)) read(path, user, 0, configFile !== undefined);
+  for (const each of configPaths(env, configFile)) {
+    const loaded = env.files.load(each.path);
+    checkLoaded(each, loaded);
+    read(loaded, each.user, 0);
+  }
   return [...names];
 }

@@ -7,7 +7,7 @@ import { SshError } from '../../protocol/index.ts';
 import { canonicalizeHost, type Lookup } from './canonical.ts';
 import { type Destination, parseDestination, validHostName, validUserName } from './destination.ts';
 import { effectiveOptions } from './effective.ts';
-import { type ConfigReader, Evaluation, type MatchFacts, type Pass } from './evaluate.ts';
+import { type ConfigReader, Evaluation, type Loaded, type MatchFacts, type Pass } from './evaluate.ts';
 import { type Forward, parseForward } from './forward-spec.ts';
 import { type KeywordName, keywords } from './keywords.ts';
 import { makePlan } from './make-plan.ts';
@@ -83,13 +83,27 @@ export interface ResolveEnv {
 
 const flags = 'command-line';
 
+interface ConfigPath {
+  readonly path: string;
+  readonly user: boolean;
+  /** Of `-F`: it has to be there. */
+  readonly given: boolean;
+}
+
 /** The files that are read: that of `-F` alone (none for `none`), else the user's and the system's. */
-export function configPaths(env: ResolveEnv, configFile?: string): { path: string; user: boolean }[] {
-  if (configFile !== undefined) return configFile.toLowerCase() === 'none' ? [] : [{ path: configFile, user: true }];
+export function configPaths(env: ResolveEnv, configFile?: string): ConfigPath[] {
+  if (configFile?.toLowerCase() === 'none') return [];
+  if (configFile !== undefined) return [{ path: configFile, user: true, given: true }];
   return [
-    { path: env.userConfig ?? `${env.home.replace(/\/$/, '')}/.ssh/config`, user: true },
-    { path: env.systemConfig ?? '/etc/ssh/ssh_config', user: false },
+    { path: env.userConfig ?? `${env.home.replace(/\/$/, '')}/.ssh/config`, user: true, given: false },
+    { path: env.systemConfig ?? '/etc/ssh/ssh_config', user: false, given: false },
   ];
+}
+
+/** Throws when a file that has to be there is not. */
+export function checkLoaded({ path, given }: ConfigPath, loaded: Loaded): void {
+  if (given && loaded.file === undefined)
+    throw new SshError('config', `Can't open user config file ${path}: ${loaded.reason}`, { detail: { file: path } });
 }
 
 class Resolution {
@@ -184,18 +198,10 @@ class Resolution {
   }
 
   files(pass: Pass): void {
-    const { configFile } = this.request;
-    if (configFile !== undefined) {
-      if (configFile.toLowerCase() === 'none') return;
-      const loaded = this.evaluation.file(configFile, { user: true, checked: false }, pass);
-      if (loaded.file === undefined) {
-        throw new SshError('config', `Can't open user config file ${configFile}: ${loaded.reason}`, {
-          detail: { file: configFile },
-        });
-      }
-      return;
+    for (const each of configPaths(this.env, this.request.configFile)) {
+      const { path, user, given } = each;
+      checkLoaded(each, this.evaluation.file(path, { user, checked: user && !given }, pass));
     }
-    for (const { path, user } of configPaths(this.env)) this.evaluation.file(path, { user, checked: user }, pass);
   }
 
   /** The name to dial, as far as the settings go. */
