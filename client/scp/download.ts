@@ -5,13 +5,13 @@
  */
 
 import { setTimeout as delay } from 'node:timers/promises';
-import { encodeName, limits, type ScpEntry, ScpSink, type ScpSinkEvent, SshError } from '../../protocol/index.ts';
+import { encodeName, type ScpEntry, ScpSink, type ScpSinkEvent, SshError } from '../../protocol/index.ts';
 import { BLOCK_BYTES, giveBlock, takeBlock } from '../sftp/blocks.ts';
 import { finishLocal, type LocalDirectory, makeLocal } from '../sftp/local-directory.ts';
 import { fileError, writeAll } from '../sftp/local-file.ts';
 import { finishTarget, giveUp, openTarget, type SourceStat, type Target } from '../sftp/local-target.ts';
 import { safeName } from '../sftp/safe-names.ts';
-import { Tally, type TreeOptions, type TreeResult } from '../sftp/tree.ts';
+import { checkTree, Tally, type TreeOptions, type TreeResult } from '../sftp/tree.ts';
 import { type CommandOpener, ScpSession } from './session.ts';
 
 /** Something that came, in full or as far as it would. */
@@ -44,7 +44,8 @@ export async function scpDownload(connection: CommandOpener, word: string, optio
     try {
       sink.receive(bytes);
       for (let event = sink.poll(); event; event = sink.poll()) await copy.take(event);
-      for (const answer of sink.takeOutput()) void session.send(answer).catch(() => {});
+      // Waited for: a server that reads no answers gets none to keep here.
+      for (const answer of sink.takeOutput()) await session.send(answer).catch(() => {});
     } catch (error) {
       broken = error;
       session.close();
@@ -134,7 +135,7 @@ class Download {
   async #entry({ entry, times, depth }: Extract<ScpSinkEvent, { type: 'entry' }>): Promise<void> {
     const above = this.#path.at(-1);
     const from = above ? `${above.from}/${entry.name}` : entry.name;
-    if (++this.#entries > limits.sftpTreeEntries || depth > limits.sftpTreeDepth) throw endless();
+    checkTree(++this.#entries, depth);
     try {
       const to = above ? `${above.to}/${safeName(entry.name)}` : await this.#options.place(entry);
       const { mode, size } = entry;
@@ -224,6 +225,3 @@ class Download {
     return error;
   }
 }
-
-const endless = (): SshError =>
-  new SshError('limit', 'the tree has no end', { by: 'peer', detail: { limit: 'sftpTreeEntries' } });

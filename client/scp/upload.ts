@@ -71,11 +71,6 @@ export class ScpUpload {
     return this.#source?.source.quietSince ?? this.#shell?.quietSince;
   }
 
-  /** Whether a file gets its name only when it is complete. */
-  get isAtomic(): boolean {
-    return this.#shell !== undefined;
-  }
-
   /** Where `name` goes. */
   target(name: string): string {
     const inside = this.#shell ? this.#isDirectory : this.#options.mustBeDirectory;

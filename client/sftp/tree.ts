@@ -120,9 +120,7 @@ export class Tally {
   }
 
   entry(depth: number): void {
-    this.#entries++;
-    if (this.#entries > limits.sftpTreeEntries) throw tooMuch('sftpTreeEntries');
-    if (depth > limits.sftpTreeDepth) throw tooMuch('sftpTreeDepth');
+    checkTree(++this.#entries, depth);
   }
 
   result(): TreeResult {
@@ -130,6 +128,12 @@ export class Tally {
     const { files, directories, bytes, skipped, failed, failures, unchanged, deleted } = this;
     return { files, directories, bytes, skipped, failed, failures, unchanged, deleted };
   }
+}
+
+/** Throws when a tree with so many entries, one of them so deep, has to be one without an end. */
+export function checkTree(entries: number, depth: number): void {
+  if (entries > limits.sftpTreeEntries) throw tooMuch('sftpTreeEntries');
+  if (depth > limits.sftpTreeDepth) throw tooMuch('sftpTreeDepth');
 }
 
 const tooMuch = (limit: 'sftpTreeEntries' | 'sftpTreeDepth'): SshError =>
