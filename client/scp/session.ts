@@ -114,8 +114,9 @@ export class ScpSession {
     const end = await Promise.race([exit, late]).catch(() => undefined);
     clearTimeout(timer);
     const text = this.#stderr().trim().split('\n')[0] ?? '';
-    const how = end?.signal ? `by signal ${end.signal}` : end?.status === undefined ? '' : `with status ${end.status}`;
-    return new SshError('scp', `scp on the server ended ${how}${text === '' ? '' : `: ${text}`}`.replace('  ', ' '), {
+    const status = end?.status === undefined ? '' : ` with status ${end.status}`;
+    const how = end?.signal ? ` by signal ${end.signal}` : status;
+    return new SshError('scp', `scp on the server ended${how}${text === '' ? '' : `: ${text}`}`, {
       by: 'peer',
       detail: { text, status: end?.status },
     });
@@ -128,17 +129,23 @@ export function refusal(answer: Extract<ScpAnswer, { ok: false }>, path: string)
   return new SshError(fatal ? 'lost' : 'scp', text || `${path}: refused`, { by: 'peer', detail: { path, text } });
 }
 
+/** `~user` in front, which the server's shell is to expand, and the rest. */
+function splitHome(path: string): [home: string, rest: string] {
+  const [home = ''] = /^~[A-Za-z0-9._-]+(?:\/|$)/.exec(path) ?? [];
+  return [home, path.slice(home.length)];
+}
+
 /** A word of a command line that the server's shell leaves as it is; `~user` in front is for it to expand. */
 export function shellWord(path: string): string {
-  const [, home = '', rest] = /^(~[A-Za-z0-9._-]+(?:\/|$))?(.*)$/s.exec(path)!;
-  const quoted = rest === '' ? '' : `'${rest!.replaceAll("'", "'\\''")}'`;
+  const [home, rest] = splitHome(path);
+  const quoted = rest === '' ? '' : `'${rest.replaceAll("'", "'\\''")}'`;
   return home + quoted || "''";
 }
 
 /** As `shellWord`, for a pattern whose wildcards are meant. */
 export function shellPattern(pattern: string): string {
-  const [, home = '', rest] = /^(~[A-Za-z0-9._-]+(?:\/|$))?(.*)$/s.exec(pattern)!;
-  const each = rest!.replace(/\\?./gsu, (part) => {
+  const [home, rest] = splitHome(pattern);
+  const each = rest.replace(/\\?./gsu, (part) => {
     if (/^[\w./:,@%+=*?[\]!^-]$/.test(part)) return part;
     const char = part.length > 1 && part.startsWith('\\') ? part.slice(1) : part;
     return char === '\n' ? "'\n'" : `\\${char}`;

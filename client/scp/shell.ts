@@ -4,7 +4,7 @@
  */
 
 import { encodeName, SshError } from '../../protocol/index.ts';
-import { onAbort } from '../abort.ts';
+import { offAbort, onAbort } from '../abort.ts';
 import { type CommandOpener, remotePath, ScpSession, shellWord } from './session.ts';
 
 /** A device that takes any command and says nothing is not waited for longer (milliseconds). */
@@ -31,11 +31,13 @@ place() {
 
 export class RemoteShell {
   readonly #session: ScpSession;
+  readonly #release: () => void;
   #output = '';
   #done: ((output: string) => void) | undefined;
 
-  private constructor(session: ScpSession) {
+  private constructor(session: ScpSession, release: () => void) {
     this.#session = session;
+    this.#release = release;
   }
 
   /** Nothing when the server has no such shell, or gives us no second channel. */
@@ -47,20 +49,24 @@ export class RemoteShell {
     const probing = new AbortController();
     const timer = setTimeout(() => probing.abort(), PROBE_MS);
     const abort = (): void => probing.abort(signal!.reason);
-    onAbort(signal, abort);
+    if (signal?.aborted) abort();
+    else onAbort(signal, abort);
+    const release = (): void => offAbort(signal, abort);
     try {
       const session = await ScpSession.start(connection, 'sh', (_, bytes) => receive(bytes), probing.signal);
-      shell = new RemoteShell(session);
+      shell = new RemoteShell(session, release);
       const { status } = await shell.#run(FUNCTIONS);
       if (status === 0) return shell;
     } catch (error) {
       const isOver = error instanceof SshError && ['lost', 'disconnected', 'protocol'].includes(error.code);
+      release();
       if (signal?.aborted || isOver) throw error;
     } finally {
       clearTimeout(timer);
     }
     // What is no shell may not end by itself.
     probing.abort();
+    release();
     return undefined;
   }
 
@@ -90,6 +96,7 @@ export class RemoteShell {
   async end(): Promise<void> {
     await this.#session.end();
     this.#session.close();
+    this.#release();
   }
 
   async #run(script: string): Promise<{ readonly status: number; readonly output: string }> {
