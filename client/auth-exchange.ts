@@ -71,7 +71,8 @@ export class AuthExchange {
   }
 
   event(event: ClientAuthEvent): void {
-    clearTimeout(this.#timer);
+    // A banner comes beside the answer, and answers nothing.
+    if (event.type !== 'banner') clearTimeout(this.#timer);
     switch (event.type) {
       case 'auth-service':
         this.#service?.resolve();
