@@ -7,13 +7,14 @@
 
 import { spawn } from 'node:child_process';
 import { lookupService } from 'node:dns/promises';
-import { accessSync, constants, readFileSync } from 'node:fs';
+import { accessSync, constants } from 'node:fs';
 import type { Socket } from 'node:net';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import {
   type CryptoProvider,
   fingerprint,
+  type HostbasedInputs,
   keyTypeLabel,
   limits,
   type PrivateKey,
@@ -23,6 +24,7 @@ import {
   sign,
   signatureRow,
 } from '../protocol/index.ts';
+import { readBounded } from './key-store.ts';
 
 export interface HostbasedOptions {
   readonly crypto: CryptoProvider;
@@ -42,12 +44,8 @@ export interface HostbasedOptions {
 }
 
 /** A host key that may vouch for the user. */
-export interface HostIdentity {
+export interface HostIdentity extends HostbasedInputs {
   readonly label: string;
-  readonly algorithm: string;
-  readonly blob: Uint8Array;
-  readonly clientHost: string;
-  readonly clientUser: string;
   /** Undefined when nobody can sign with it. */
   sign(data: Uint8Array): Promise<Uint8Array | undefined>;
 }
@@ -99,9 +97,7 @@ interface PublicFile {
 
 function publicFile(file: string, path: string): PublicFile | undefined {
   try {
-    const bytes = readFileSync(file);
-    if (bytes.length > limits.keyFileBytes) return undefined;
-    const line = parsePublicKeyFile(bytes);
+    const line = parsePublicKeyFile(readBounded(file));
     return { path, line, type: line.certificate?.type ?? line.key.type };
   } catch {
     // A key this host has not got, or one that is none: the others may do.
@@ -140,7 +136,7 @@ async function signWith(
 
 function readable(crypto: CryptoProvider, path: string): PrivateKey | undefined {
   try {
-    return parsePrivateKey(crypto, readFileSync(path));
+    return parsePrivateKey(crypto, readBounded(path));
   } catch {
     return undefined;
   }

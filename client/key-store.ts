@@ -55,7 +55,7 @@ type Contents =
   | { readonly state: 'unusable'; readonly reason: string };
 
 /** Reads a file of at most `limits.keyFileBytes`. */
-function readBounded(path: string): Uint8Array {
+export function readBounded(path: string): Uint8Array {
   if (statSync(path).size > limits.keyFileBytes)
     throw new SshError('key-format', 'file too large for a key', { detail: { path } });
   return readFileSync(path);
