@@ -3,6 +3,7 @@
  * and `vars`. Any other key of a group is an error at its line and column.
  */
 
+import { SshError } from '../../client/index.ts';
 import { ConfigDocument, type Node } from '../config/document.ts';
 import { hostProblem } from '../hosts/spec.ts';
 import { sourceError } from './errors.ts';
@@ -16,8 +17,18 @@ const deepest = 64;
 const open = (file: string, text: string): ConfigDocument => {
   const document = new ConfigDocument(file, text);
   const error = document.syntaxError();
-  if (error !== undefined) throw sourceError(error.message, error);
+  if (error !== undefined) throw error;
   return document;
+};
+
+/** What is wrong in the file is wrong with a source of hosts. */
+const asSource = (read: () => void): void => {
+  try {
+    read();
+  } catch (error) {
+    if (!(error instanceof SshError) || error.code !== 'config') throw error;
+    throw sourceError(error.message, error);
+  }
 };
 
 const readVars = (document: ConfigDocument, given: Node, what: string, into: Variables): void => {
@@ -85,10 +96,11 @@ class YamlReader {
 }
 
 export const readYaml = (inventory: Inventory, text: string): void =>
-  new YamlReader(open(inventory.file, text), inventory).read();
+  asSource(() => new YamlReader(open(inventory.file, text), inventory).read());
 
 /** One file of group_vars or host_vars. */
-export const readVarsFile = (file: string, text: string, into: Variables): void => {
-  const document = open(file, text);
-  if (document.root !== null) readVars(document, document.root, 'a file of variables', into);
-};
+export const readVarsFile = (file: string, text: string, into: Variables): void =>
+  asSource(() => {
+    const document = open(file, text);
+    if (document.root !== null) readVars(document, document.root, 'a file of variables', into);
+  });

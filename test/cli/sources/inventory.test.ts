@@ -230,6 +230,7 @@ describe('what is no inventory', () => {
     ['a: [\n', /hosts\.yml:2:1: /],
   ])('%j', async (text, message) => {
     await expect(nodesOf(text, 'all', 'hosts.yml')).rejects.toMatchObject({
+      code: 'usage',
       message: expect.stringMatching(message),
     });
   });
