@@ -13,6 +13,7 @@ import {
   type ResolveEnv,
   SshError,
   supportedAlgorithms,
+  systemError,
 } from '../client/index.ts';
 import { chooseCrypto } from './crypto.ts';
 import { LOG_LEVELS, type Log, type LogLevel, openLogFile } from './log.ts';
@@ -61,10 +62,9 @@ export function runContext(io: Io, invocation: Invocation, prompter: AskingPromp
     try {
       io.log.redirect(openLogFile(invocation.logFile).write);
     } catch (error) {
-      throw new SshError(
-        'config',
-        `Couldn't open logfile ${invocation.logFile}: ${(error as NodeJS.ErrnoException).code ?? 'unknown error'}`,
-      );
+      throw new SshError('config', `Couldn't open logfile ${invocation.logFile}: ${systemError(error)}`, {
+        cause: error,
+      });
     }
   }
   // Beside -E it wins, as in ssh(1).
