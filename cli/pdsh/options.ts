@@ -22,8 +22,9 @@ export interface PdshLine {
   readonly words: readonly string[];
 }
 
-const flags = 'ShVLNqbdsaAi';
-const taking = 'ltufwxRMgXFjP';
+/** `s` asks for what is always so: standard error by itself. */
+const flags = 'ShVLNqbdsaA';
+const taking = 'ltufwxRgX';
 
 /** What needs a module of pdsh's that there is no match for here. */
 const modules: Readonly<Record<string, string>> = {
