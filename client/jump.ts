@@ -7,6 +7,7 @@
 
 import { SshError } from '../protocol/index.ts';
 import { type ByteStream, type ChannelIo, channelBytes, monotonicNow } from '../transport/index.ts';
+import { abortable, abortError } from './abort.ts';
 import type { Destination } from './config/destination.ts';
 import type { HostPlan } from './config/plan.ts';
 import type { Connection } from './connection.ts';
@@ -130,13 +131,13 @@ export class JumpPool {
     const { key, plan } = await this.#way(hops, []);
     for (;;) {
       if (this.#closed) throw new SshError('closed', 'the jump hosts are closed');
-      if (signal?.aborted) throw aborted(signal);
+      if (signal?.aborted) throw abortError(signal);
       const failure = this.#failures.get(key);
       if (failure !== undefined && monotonicNow() < failure.until) throw failure.error;
       const gateway = this.#gateways.get(key) ?? this.#dial(key, plan);
       gateway.enter();
       try {
-        await orAborted(gateway.opened, signal);
+        await abortable(gateway.opened, signal);
       } catch (error) {
         gateway.leave();
         throw error;
@@ -311,7 +312,7 @@ class Gateway {
   async reach(to: To, signal: AbortSignal | undefined): Promise<ChannelIo> {
     const opening = openDirect(this.connection, { kind: 'tcp', ...to });
     try {
-      return await orAborted(opening, signal);
+      return await abortable(opening, signal);
     } catch (error) {
       // It may still open: nobody takes it then.
       opening.then(
@@ -342,21 +343,8 @@ function causes(error: SshError): SshError[] {
   return error.cause instanceof SshError ? [error, ...causes(error.cause)] : [error];
 }
 
-const aborted = (signal: AbortSignal): SshError =>
-  signal.reason instanceof SshError ? signal.reason : new SshError('aborted', 'aborted', { cause: signal.reason });
-
-function orAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-  if (signal === undefined) return promise;
-  return new Promise((resolve, reject) => {
-    const onAbort = (): void => reject(aborted(signal));
-    if (signal.aborted) onAbort();
-    signal.addEventListener('abort', onAbort, { once: true });
-    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
-  });
-}
-
 const pause = (ms: number, signal: AbortSignal | undefined): Promise<void> => {
   let timer: NodeJS.Timeout | undefined;
   const waited = new Promise<void>((resolve) => void (timer = setTimeout(resolve, ms)));
-  return orAborted(waited, signal).finally(() => clearTimeout(timer));
+  return abortable(waited, signal).finally(() => clearTimeout(timer));
 };
