@@ -2,10 +2,10 @@
 
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import { testData } from '../interop/client.ts';
-import { freshDir, requireServer, type Server, startSshd } from '../interop/servers.ts';
-import { Bssh } from './e2e/bssh.ts';
+import { freshDir, requireServer } from '../interop/servers.ts';
+import { Bssh, served } from './e2e/bssh.ts';
 
 const HOSTS = 20;
 const SIZE = 12 * 2 ** 20;
@@ -13,15 +13,8 @@ const SIZE = 12 * 2 ** 20;
 const PEAK = 200;
 
 describe.skipIf(!requireServer('sshd'))('files to and from many hosts', () => {
-  let server: Server;
-  let bssh: Bssh;
+  const bssh = served(new Bssh());
   let dir: string;
-
-  beforeAll(async () => {
-    server = await startSshd({ address: '0.0.0.0' });
-    bssh = new Bssh(server);
-  });
-  afterAll(() => server?.stop());
   beforeEach(() => {
     dir = freshDir('many');
     chmodSync(dir, 0o777);

@@ -1,17 +1,9 @@
 // Runs the command as a user would: the bundled file as a child process, with a home and an environment of its own.
 import { type ChildProcess, spawn } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { bsshBundle } from '../../bundle.ts';
-import { freshDir, type Server } from '../../interop/servers.ts';
+import type { Server } from '../../interop/servers.ts';
+import { type Outcome, outcome, Place } from './place.ts';
 
-export interface Outcome {
-  readonly code: number | null;
-  readonly signal: NodeJS.Signals | null;
-  readonly stdout: Buffer;
-  readonly out: string;
-  readonly err: string;
-}
+export { type Outcome, served } from './place.ts';
 
 export interface RunOptions {
   readonly env?: Readonly<Record<string, string>>;
@@ -28,34 +20,21 @@ export interface RunOptions {
   readonly limit?: number;
 }
 
-export class Bssh {
-  readonly file = bsshBundle();
-  readonly home = freshDir('home');
+export class Bssh extends Place {
   /** Options in front of every call: how the server is reached and trusted. */
-  readonly common: readonly string[];
+  common: readonly string[] = ['-F', 'none'];
 
   constructor(server?: Server) {
-    this.common =
-      server === undefined
-        ? ['-F', 'none']
-        : [
-            '-F',
-            'none',
-            '-i',
-            server.identity,
-            '-p',
-            String(server.port),
-            '-l',
-            server.user,
-            '-o',
-            `UserKnownHostsFile=${this.write('known_hosts', '')}`,
-          ];
+    super('home');
+    if (server !== undefined) this.reach(server);
   }
 
-  write(name: string, text: string): string {
-    const path = join(this.home, name);
-    writeFileSync(path, text, { mode: 0o600 });
-    return path;
+  protected configure(server: Server): void {
+    const known = this.write('known_hosts', '');
+    this.common = [
+      ...['-F', 'none', '-i', server.identity, '-p', String(server.port), '-l', server.user],
+      ...['-o', `UserKnownHostsFile=${known}`],
+    ];
   }
 
   /** With the common options in front. */
@@ -69,11 +48,7 @@ export class Bssh {
       cwd,
       env: { PATH: process.env.PATH, HOME: this.home, USER: 'root', LANG: 'C.UTF-8', ...env },
     });
-    const timer = setTimeout(() => child.kill('SIGKILL'), limit);
-    const stdout: Buffer[] = [];
-    const stderr: Buffer[] = [];
-    child.stdout.on('data', (chunk: Buffer) => stdout.push(chunk));
-    child.stderr.on('data', (chunk: Buffer) => stderr.push(chunk));
+    const ended = outcome(child, () => child.kill('SIGKILL'), limit);
     child.stdin.on('error', () => {});
     if (options.keepOpen === undefined) child.stdin.end(input);
     else {
@@ -81,14 +56,7 @@ export class Bssh {
       setTimeout(() => child.stdin.end(), options.keepOpen);
     }
     options.started?.(child);
-    return new Promise((resolve, reject) => {
-      child.once('error', reject);
-      child.once('close', (code, signal) => {
-        clearTimeout(timer);
-        const out = Buffer.concat(stdout);
-        resolve({ code, signal, stdout: out, out: out.toString(), err: Buffer.concat(stderr).toString() });
-      });
-    });
+    return ended;
   }
 }
 

@@ -3,17 +3,9 @@ import { spawn } from 'node:child_process';
 import { chmodSync, existsSync, statSync, writeFileSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import { dirname, join } from 'node:path';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import {
-  ensureTestUser,
-  freePort,
-  freshDir,
-  isRoot,
-  requireServer,
-  type Server,
-  startSshd,
-} from '../../interop/servers.ts';
-import { Bssh, type Outcome, type RunOptions } from './bssh.ts';
+import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { ensureTestUser, freePort, freshDir, isRoot, requireServer, startSshd } from '../../interop/servers.ts';
+import { Bssh, type Outcome, type RunOptions, served } from './bssh.ts';
 
 const alive = (pid: number): boolean => {
   try {
@@ -38,16 +30,11 @@ function received(port: number): Promise<string> {
 }
 
 describe.skipIf(!requireServer('sshd'))('a shared connection', () => {
-  let server: Server;
-  let bssh: Bssh;
+  const bssh = served(new Bssh(), startSshd);
   let path: string;
-
   beforeAll(async () => {
-    server = await startSshd();
-    bssh = new Bssh(server);
     await bssh.on('127.0.0.1', 'true');
   });
-  afterAll(() => server?.stop());
   beforeEach(() => {
     path = join(freshDir('ctl'), 's');
   });
@@ -67,7 +54,7 @@ describe.skipIf(!requireServer('sshd'))('a shared connection', () => {
     run(['-S', path, '-O', command, ...args, 'h']);
   const holder = async (): Promise<number> => Number(/pid=(\d+)/.exec((await control('check')).err)?.[1]);
   /** Log-ins so far. */
-  const logins = (): number => server.log().match(/Accepted publickey/g)?.length ?? 0;
+  const logins = (): number => bssh.server.log().match(/Accepted publickey/g)?.length ?? 0;
 
   it('stays behind with ControlPersist, is used by those who come, and leaves when told to', async () => {
     const before = logins();
@@ -161,7 +148,7 @@ describe.skipIf(!requireServer('sshd'))('a shared connection', () => {
     const { code, out, err } = await info('h');
     expect([code, err]).toEqual([0, '']);
     expect(out.split('\n')).toEqual([
-      `${server.user}@127.0.0.1 port ${server.port}`,
+      `${bssh.server.user}@127.0.0.1 port ${bssh.server.port}`,
       expect.stringMatching(/^ {2}server: SSH-2\.0-OpenSSH/),
       expect.stringMatching(/^ {2}key exchange: \S+$/),
       '  host key: ssh-ed25519',
@@ -181,8 +168,8 @@ describe.skipIf(!requireServer('sshd'))('a shared connection', () => {
     const stock = spawn(
       'ssh',
       [
-        ...['-F', 'none', '-i', server.identity, '-p', String(server.port), '-l', server.user],
-        ...['-o', `UserKnownHostsFile=${server.knownHosts}`, '-o', 'BatchMode=yes'],
+        ...['-F', 'none', '-i', bssh.server.identity, '-p', String(bssh.server.port), '-l', bssh.server.user],
+        ...['-o', `UserKnownHostsFile=${bssh.server.knownHosts}`, '-o', 'BatchMode=yes'],
         ...['-M', '-S', path, '-N', '127.0.0.1'],
       ],
       { stdio: 'ignore' },
@@ -267,14 +254,10 @@ describe.skipIf(!requireServer('sshd'))('a shared connection', () => {
 });
 
 describe.skipIf(!requireServer('sshd'))('-f', () => {
-  let server: Server;
-  let bssh: Bssh;
+  const bssh = served(new Bssh(), startSshd);
   beforeAll(async () => {
-    server = await startSshd();
-    bssh = new Bssh(server);
     await bssh.on('127.0.0.1', 'true');
   });
-  afterAll(() => server?.stop());
 
   it('leaves once the command runs; its output ends with it', async () => {
     const start = Date.now();
@@ -300,7 +283,7 @@ describe.skipIf(!requireServer('sshd'))('-f', () => {
         '-o',
         'ExitOnForwardFailure=yes',
         '-L',
-        `${port}:127.0.0.1:${server.port}`,
+        `${port}:127.0.0.1:${bssh.server.port}`,
         '127.0.0.1',
       ],
       { limit: 20_000 },
@@ -317,7 +300,7 @@ describe.skipIf(!requireServer('sshd'))('-f', () => {
     expect(greeting).toMatch(/^SSH-2/);
     const { execFileSync } = await import('node:child_process');
     const pid = Number(
-      execFileSync('pgrep', ['-f', `${port}:127.0.0.1:${server.port}`], { encoding: 'utf8' }).split('\n')[0],
+      execFileSync('pgrep', ['-f', `${port}:127.0.0.1:${bssh.server.port}`], { encoding: 'utf8' }).split('\n')[0],
     );
     process.kill(pid, 'SIGTERM');
     await expect.poll(() => alive(pid), { timeout: 5000 }).toBe(false);

@@ -3,17 +3,13 @@
 import { execFileSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { freePort, makeKey, requireServer, type Server, startSshd } from '../../interop/servers.ts';
-import { Bssh, lines } from './bssh.ts';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { freePort, makeKey, requireServer, startSshd } from '../../interop/servers.ts';
+import { Bssh, lines, served } from './bssh.ts';
 
 describe.skipIf(!requireServer('sshd'))('200 hosts, 20 of them bad', () => {
-  let server: Server;
-  let bssh: Bssh;
-  let hosts: string;
-
-  beforeAll(async () => {
-    server = await startSshd({
+  const bssh = served(new Bssh(), () =>
+    startSshd({
       address: '0.0.0.0',
       // Nobody's key will do on three of them.
       match: [
@@ -21,16 +17,17 @@ describe.skipIf(!requireServer('sshd'))('200 hosts, 20 of them bad', () => {
         'AuthorizedKeysFile none',
         'PasswordAuthentication no',
       ],
-    });
-    bssh = new Bssh(server);
+    }),
+  );
+  let hosts: string;
+  beforeAll(async () => {
     const other = makeKey('ed25519', { purpose: 'impostor' }).publicLine.split(' ').slice(0, 2).join(' ');
     // Three of them had another key before.
-    const known = ['127.0.5.1', '127.0.5.2', '127.0.5.3'].map((host) => `[${host}]:${server.port} ${other}\n`);
+    const known = ['127.0.5.1', '127.0.5.2', '127.0.5.3'].map((host) => `[${host}]:${bssh.server.port} ${other}\n`);
     writeFileSync(join(bssh.home, 'known_hosts'), known.join(''));
     const closed = await freePort();
     hosts = `127.0.1.[1-180],127.0.2.[1-4],127.0.3.[1-3],127.0.4.[1-3],127.0.5.[1-3],127.0.6.[1-4]:${closed},127.0.7.[1-3]`;
   });
-  afterAll(() => server?.stop());
 
   // exit 4, signal 3, auth 3, host-key 3, refused 4, lost 3
   const command =
@@ -83,14 +80,7 @@ describe.skipIf(!requireServer('sshd'))('200 hosts, 20 of them bad', () => {
 });
 
 describe.skipIf(!requireServer('sshd'))('a run that is cut short', () => {
-  let server: Server;
-  let bssh: Bssh;
-
-  beforeAll(async () => {
-    server = await startSshd({ address: '0.0.0.0' });
-    bssh = new Bssh(server);
-  });
-  afterAll(() => server?.stop());
+  const bssh = served(new Bssh());
 
   /** Processes whose command line has the mark, those of bssh itself left out. */
   const left = (mark: string): string[] =>

@@ -7,7 +7,7 @@ import { connect, createServer, type Server as NetServer, type Socket } from 'no
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { freePort, isRoot, makeKey, requireServer, type Server, startSshd } from '../../interop/servers.ts';
-import { Bssh, type Outcome } from './bssh.ts';
+import { Bssh, type Outcome, served } from './bssh.ts';
 
 const LOAD = join(import.meta.dirname, '../../interop/forward-load.js');
 const cleanups: (() => unknown)[] = [];
@@ -19,14 +19,10 @@ afterEach(async () => {
 const LIMIT_MIB = Number(process.versions.node.split('.')[0]) < 24 ? 200 : 260;
 
 describe.skipIf(!requireServer('sshd'))('a forwarding', () => {
-  let server: Server;
-  let bssh: Bssh;
+  const bssh = served(new Bssh(), startSshd);
   beforeAll(async () => {
-    server = await startSshd();
-    bssh = new Bssh(server);
     await bssh.on('127.0.0.1', 'true');
   });
-  afterAll(() => server?.stop());
 
   /** A tunnel that stands, and its end. */
   async function tunnel(port: number, ...args: string[]): Promise<{ child: ChildProcess; ended: Promise<Outcome> }> {
@@ -123,10 +119,10 @@ describe.skipIf(!requireServer('sshd'))('a forwarding', () => {
       );
 
     it('ends with 255 and closes every socket when the server goes', async () => {
-      const before = server.log().length;
+      const before = bssh.server.log().length;
       const { near, ended } = await busy();
       near.forEach((socket) => void socket.resume());
-      const pid = /User child is on pid (\d+)/.exec(server.log().slice(before))?.[1];
+      const pid = /User child is on pid (\d+)/.exec(bssh.server.log().slice(before))?.[1];
       process.kill(Number(pid), 'SIGKILL');
       const { code, err } = await ended;
       expect([code, err]).toEqual([255, expect.stringMatching(/closed by remote host|Connection reset|Broken pipe/)]);

@@ -1,22 +1,17 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { startDemoServer } from '../../demo-server/index.ts';
-import { freePort, requireServer, type Server, startSshd } from '../../interop/servers.ts';
-import { Bssh, lines } from './bssh.ts';
+import { freePort, requireServer } from '../../interop/servers.ts';
+import { Bssh, lines, served } from './bssh.ts';
 
 describe.skipIf(!requireServer('sshd'))('many hosts', () => {
-  let server: Server;
-  let bssh: Bssh;
+  const bssh = served(new Bssh());
   let closedPort: number;
-
   beforeAll(async () => {
-    server = await startSshd({ address: '0.0.0.0' });
-    bssh = new Bssh(server);
     closedPort = await freePort();
   });
-  afterAll(() => server?.stop());
 
   const running = (command: string): boolean =>
     execFileSync('ps', ['-eo', 'args']).toString().split('\n').includes(command);
@@ -129,13 +124,13 @@ describe.skipIf(!requireServer('sshd'))('many hosts', () => {
   it('reads clusters from the configuration', async () => {
     const config = bssh.write(
       'config.yaml',
-      `clusters:\n  web:\n    nodes: ['127.0.0.[1-2]']\n  db:\n    nodes: [{host: 127.0.0.3, port: ${server.port}}]\n`,
+      `clusters:\n  web:\n    nodes: ['127.0.0.[1-2]']\n  db:\n    nodes: [{host: 127.0.0.3, port: ${bssh.server.port}}]\n`,
     );
     const list = await bssh.run(['--config', config, 'list']);
-    expect(list.out).toBe(`db (1 node)\n  127.0.0.3:${server.port}\nweb (2 nodes)\n  127.0.0.1\n  127.0.0.2\n`);
+    expect(list.out).toBe(`db (1 node)\n  127.0.0.3:${bssh.server.port}\nweb (2 nodes)\n  127.0.0.1\n  127.0.0.2\n`);
     const json = await bssh.run(['--config', config, 'list', '--json']);
     expect(lines(json.out).map((line) => JSON.parse(line))).toEqual([
-      { version: 1, cluster: 'db', nodes: [`127.0.0.3:${server.port}`] },
+      { version: 1, cluster: 'db', nodes: [`127.0.0.3:${bssh.server.port}`] },
       { version: 1, cluster: 'web', nodes: ['127.0.0.1', '127.0.0.2'] },
     ]);
     const run = await bssh.on(

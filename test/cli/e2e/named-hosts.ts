@@ -6,19 +6,20 @@ import { Bssh, type Outcome, type RunOptions } from './bssh.ts';
 export const WHO = 'set -- $SSH_CONNECTION; n=${3##*.};';
 
 export class NamedHosts extends Bssh {
-  private readonly server: Server;
   /** Options with which every name is known. */
   readonly known: readonly string[];
 
   /** `groups` are the names without their numbers and the third part of their addresses: `{ web: 4 }` has web1 at 127.0.4.1. */
   constructor(server: Server, groups: Readonly<Record<string, number>>) {
-    super();
-    this.server = server;
+    super(server);
     const hosts = Object.entries(groups).flatMap(([group, third]) =>
       [1, 2, 3, 4, 5, 6].map((n) => `Host ${group}${n}\n  HostName 127.0.${third}.${n}\n`),
     );
     this.known = ['-F', this.sshConfig('config', hosts.join(''))];
   }
+
+  /** Its own configuration says it all. */
+  protected override configure(): void {}
 
   /** A configuration file that ends with how the server lets people in. */
   sshConfig(name: string, head: string, identity = this.server.identity): string {

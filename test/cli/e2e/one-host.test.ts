@@ -2,29 +2,16 @@ import { createHash, randomBytes } from 'node:crypto';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer, type Server as TcpServer } from 'node:net';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import {
-  ensureTestUser,
-  freePort,
-  isRoot,
-  makeKey,
-  requireServer,
-  type Server,
-  startSshd,
-} from '../../interop/servers.ts';
-import { Bssh, lines } from './bssh.ts';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { ensureTestUser, freePort, isRoot, makeKey, requireServer, startSshd } from '../../interop/servers.ts';
+import { Bssh, lines, served } from './bssh.ts';
 
 describe.skipIf(!requireServer('sshd'))('one host', () => {
-  let server: Server;
-  let bssh: Bssh;
-
+  const bssh = served(new Bssh(), () => startSshd({ address: '0.0.0.0', config: ['AcceptEnv LANG BSSH_*'] }));
   beforeAll(async () => {
-    server = await startSshd({ address: '0.0.0.0', config: ['AcceptEnv LANG BSSH_*'] });
-    bssh = new Bssh(server);
     // Remember the key, so that what follows says nothing about it.
     await bssh.on('127.0.0.1', 'true');
   });
-  afterAll(() => server?.stop());
 
   /** A failure of ours: one line (or what is told), 255, and nothing on stdout. */
   const failure = async (args: readonly string[], options: Parameters<Bssh['run']>[1] = {}): Promise<string> => {
@@ -134,7 +121,7 @@ describe.skipIf(!requireServer('sshd'))('one host', () => {
   it('refuses a key that changed, in every mode but no', async () => {
     const other = makeKey('ed25519', { purpose: 'another host' });
     const [type, blob] = readFileSync(`${other.path}.pub`, 'utf8').split(' ');
-    const file = bssh.write('changed', `[127.0.0.1]:${server.port} ${type} ${blob}\n`);
+    const file = bssh.write('changed', `[127.0.0.1]:${bssh.server.port} ${type} ${blob}\n`);
     for (const mode of ['yes', 'accept-new', 'ask']) {
       const err = await failure([
         '-o',
@@ -165,7 +152,7 @@ describe.skipIf(!requireServer('sshd'))('one host', () => {
   });
 
   it('refuses a revoked key, and an unknown one under yes', async () => {
-    const [type, blob] = server.hostKeys[0]!.split(' ');
+    const [type, blob] = bssh.server.hostKeys[0]!.split(' ');
     const revoked = bssh.write('revoked', `@revoked * ${type} ${blob}\n`);
     const args = (file: string, mode: string) => [
       '-o',
@@ -196,17 +183,17 @@ describe.skipIf(!requireServer('sshd'))('one host', () => {
       '-i',
       wrong.path,
       '-p',
-      String(server.port),
+      String(bssh.server.port),
       '-o',
       'BatchMode=yes',
       '-o',
       `UserKnownHostsFile=${join(bssh.home, 'known_hosts')}`,
       '-l',
-      server.user,
+      bssh.server.user,
       '127.0.0.1',
       'true',
     ]);
-    expect(err).toContain(`${server.user}@127.0.0.1: Permission denied (publickey`);
+    expect(err).toContain(`${bssh.server.user}@127.0.0.1: Permission denied (publickey`);
   });
 
   it.skipIf(!isRoot)('logs in with BSSH_PASSWORD, and says so when it is wrong', async () => {
@@ -215,7 +202,7 @@ describe.skipIf(!requireServer('sshd'))('one host', () => {
       '-F',
       'none',
       '-p',
-      String(server.port),
+      String(bssh.server.port),
       '-o',
       `UserKnownHostsFile=${join(bssh.home, 'known_hosts')}`,
       '-l',

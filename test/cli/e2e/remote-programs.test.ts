@@ -12,7 +12,7 @@ import {
   startSshd,
   TEST_USER,
 } from '../../interop/servers.ts';
-import { Bssh, lines } from './bssh.ts';
+import { Bssh, lines, served } from './bssh.ts';
 
 /** The folders that programs are brought into, of this test. */
 const folders = (): string[] =>
@@ -30,14 +30,7 @@ const running = (command: string): boolean =>
   execFileSync('ps', ['-eo', 'args']).toString().split('\n').includes(command);
 
 describe.skipIf(!requireServer('sshd'))('programs on the hosts', () => {
-  let server: Server;
-  let bssh: Bssh;
-
-  beforeAll(async () => {
-    server = await startSshd({ address: '0.0.0.0' });
-    bssh = new Bssh(server);
-  });
-  afterAll(() => server?.stop());
+  const bssh = served(new Bssh());
 
   const script = (name: string, text: string): string => bssh.write(name, text);
   it('runs a script with its arguments as they were typed, in a private folder, and removes it', async () => {
@@ -106,7 +99,7 @@ describe.skipIf(!requireServer('sshd'))('programs on the hosts', () => {
     expect(lines(filled.out).sort()).toEqual(
       [0, 1].map((index) => {
         const host = `127.0.0.${index + 1}`;
-        return `${host}: ${host} ${host} ${server.port} ${server.user} ${index} {other} ${index} ${index}`;
+        return `${host}: ${host} ${host} ${bssh.server.port} ${bssh.server.user} ${index} {other} ${index} ${index}`;
       }),
     );
     const file = script('args.sh', 'echo "$@"');

@@ -2,19 +2,12 @@
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { freePort, requireServer, type Server, startSshd } from '../../interop/servers.ts';
-import { Bssh, lines } from './bssh.ts';
+import { describe, expect, it } from 'vitest';
+import { freePort, requireServer, startSshd } from '../../interop/servers.ts';
+import { Bssh, lines, served } from './bssh.ts';
 
 describe.skipIf(!requireServer('sshd'))('a roll-out', () => {
-  let server: Server;
-  let bssh: Bssh;
-
-  beforeAll(async () => {
-    server = await startSshd({ address: '0.0.0.0' });
-    bssh = new Bssh(server);
-  });
-  afterAll(() => server?.stop());
+  const bssh = served(new Bssh());
 
   const hosts = (n: number): string => `127.0.0.[1-${n}]`;
 
@@ -112,15 +105,15 @@ describe.skipIf(!requireServer('sshd'))('a roll-out', () => {
   it('shows the batches in the plan', async () => {
     const args = ['-H', hosts(4), '--batch', '1,2', '--dry-run', '--vars'];
     const { out } = await bssh.on(...args, 'echo {index} of {node}');
-    const at = `${server.user}@127.0.0`;
+    const at = `${bssh.server.user}@127.0.0`;
     expect(lines(out)).toEqual([
       'batch 1 of 3: 1 host',
-      `127.0.0.1: ${at}.1:${server.port}: echo 0 of 127.0.0.1`,
+      `127.0.0.1: ${at}.1:${bssh.server.port}: echo 0 of 127.0.0.1`,
       'batch 2 of 3: 2 hosts',
-      `127.0.0.2: ${at}.2:${server.port}: echo 1 of 127.0.0.2`,
-      `127.0.0.3: ${at}.3:${server.port}: echo 2 of 127.0.0.3`,
+      `127.0.0.2: ${at}.2:${bssh.server.port}: echo 1 of 127.0.0.2`,
+      `127.0.0.3: ${at}.3:${bssh.server.port}: echo 2 of 127.0.0.3`,
       'batch 3 of 3: 1 host',
-      `127.0.0.4: ${at}.4:${server.port}: echo 3 of 127.0.0.4`,
+      `127.0.0.4: ${at}.4:${bssh.server.port}: echo 3 of 127.0.0.4`,
     ]);
     const rows = lines((await bssh.on(...args, '--json', 'true')).out).map((line) => JSON.parse(line) as object);
     expect(rows[3]).toMatchObject({ version: 1, batch: 3, host: '127.0.0.4', command: 'true' });

@@ -1,22 +1,17 @@
 // The journal: what is kept of runs, who may read it, and running them again.
 import { mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { freePort, freshDir, requireServer, type Server, startSshd } from '../../interop/servers.ts';
-import { Bssh, lines, type Outcome } from './bssh.ts';
+import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { freePort, freshDir, requireServer } from '../../interop/servers.ts';
+import { Bssh, lines, type Outcome, served } from './bssh.ts';
 
 describe.skipIf(!requireServer('sshd'))('the journal of runs', () => {
-  let server: Server;
-  let bssh: Bssh;
+  const bssh = served(new Bssh());
   let closed: number;
   let state: string;
-
   beforeAll(async () => {
-    server = await startSshd({ address: '0.0.0.0' });
-    bssh = new Bssh(server);
     closed = await freePort();
   });
-  afterAll(() => server?.stop());
   beforeEach(() => {
     state = freshDir('state');
   });
@@ -96,9 +91,9 @@ describe.skipIf(!requireServer('sshd'))('the journal of runs', () => {
   it('takes configuration, scripts and host lists from where they were', async () => {
     const here = join(bssh.home, 'work');
     mkdirSync(here);
-    bssh.write('work/config.yaml', `clusters:\n  web:\n    nodes: ['127.0.0.[1-2]']\n    port: ${server.port}\n`);
+    bssh.write('work/config.yaml', `clusters:\n  web:\n    nodes: ['127.0.0.[1-2]']\n    port: ${bssh.server.port}\n`);
     bssh.write('work/it.sh', 'set -- "$1" $SSH_CONNECTION; [ $4 != 127.0.0.2 ] || exit 3; echo "$1"');
-    const common = bssh.common.filter((_, i) => !['-p', String(server.port)].includes(bssh.common[i]!));
+    const common = bssh.common.filter((_, i) => !['-p', String(bssh.server.port)].includes(bssh.common[i]!));
     const before = await run([...common, '-C', 'web', '--script', 'it.sh', 'a b'], { cwd: here });
     expect([before.code, before.out]).toEqual([1, '127.0.0.1: a b\n']);
     const after = await run(['--rerun', 'failed']);

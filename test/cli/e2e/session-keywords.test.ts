@@ -1,22 +1,17 @@
 // Keywords and options about a session whose effect only a whole run shows.
 import { chmodSync, mkdirSync, readFileSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { startDemoServer } from '../../demo-server/index.ts';
-import { requireServer, type Server, startSshd } from '../../interop/servers.ts';
+import { requireServer, startSshd } from '../../interop/servers.ts';
 import { hasPty, Pty } from '../session/pty.ts';
-import { Bssh, lines } from './bssh.ts';
+import { Bssh, lines, served } from './bssh.ts';
 
 describe.skipIf(!requireServer('sshd'))('one session', () => {
-  let server: Server;
-  let bssh: Bssh;
-
+  const bssh = served(new Bssh(), startSshd);
   beforeAll(async () => {
-    server = await startSshd();
-    bssh = new Bssh(server);
     expect((await bssh.on('127.0.0.1', 'true')).code).toBe(0);
   });
-  afterAll(() => server?.stop());
 
   const on = (words: string) => bssh.on(...words.split(' ').slice(0, -1), '127.0.0.1', words.split(' ').at(-1)!);
 

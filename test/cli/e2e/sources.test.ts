@@ -1,26 +1,19 @@
 // Hosts that the configuration file does not list, on real servers: Ansible inventories, ssh_config, commands, batch jobs.
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { requireServer, type Server, startSshd } from '../../interop/servers.ts';
-import { Bssh, lines } from './bssh.ts';
+import { describe, expect, it } from 'vitest';
+import { requireServer } from '../../interop/servers.ts';
+import { Bssh, lines, served } from './bssh.ts';
 
 describe.skipIf(!requireServer('sshd'))('hosts from elsewhere', () => {
-  let server: Server;
-  let bssh: Bssh;
+  const bssh = served(new Bssh());
   const address = 'echo $SSH_CONNECTION | cut -d" " -f3';
-
-  beforeAll(async () => {
-    server = await startSshd({ address: '0.0.0.0' });
-    bssh = new Bssh(server);
-  });
-  afterAll(() => server?.stop());
 
   it('of an Ansible inventory go by its names and settings', async () => {
     const inventory = bssh.write(
       'hosts.ini',
-      `[web]\nweb[1:2] ansible_user=${server.user}\nother ansible_connection=local\n[web:vars]\nansible_port=${server.port}\n` +
-        `ansible_ssh_private_key_file=${server.identity}\nansible_become=no\n[db]\ndb1 ansible_host=127.0.4.9 ansible_user=nobody\n`,
+      `[web]\nweb[1:2] ansible_user=${bssh.server.user}\nother ansible_connection=local\n[web:vars]\nansible_port=${bssh.server.port}\n` +
+        `ansible_ssh_private_key_file=${bssh.server.identity}\nansible_become=no\n[db]\ndb1 ansible_host=127.0.4.9 ansible_user=nobody\n`,
     );
     const vars = join(bssh.home, 'host_vars');
     mkdirSync(vars);
@@ -42,8 +35,8 @@ describe.skipIf(!requireServer('sshd'))('hosts from elsewhere', () => {
     const names = Array.from({ length: 20 }, (_, i) => `h${i}`);
     const config = bssh.write(
       'ssh_config',
-      `${names.map((name, i) => `Host ${name}\n  HostName 127.0.5.${i + 1}\n`).join('')}Host *\n  Port ${server.port}\n` +
-        `  User ${server.user}\n  IdentityFile ${server.identity}\n  UserKnownHostsFile ${bssh.write('known2', '')}\n`,
+      `${names.map((name, i) => `Host ${name}\n  HostName 127.0.5.${i + 1}\n`).join('')}Host *\n  Port ${bssh.server.port}\n` +
+        `  User ${bssh.server.user}\n  IdentityFile ${bssh.server.identity}\n  UserKnownHostsFile ${bssh.write('known2', '')}\n`,
     );
     const args = ['-F', config, '-H', '@ssh!h1', '-f', 'h1*', address];
     const { out, code, err } = await bssh.run(['-vv', ...args]);
@@ -60,7 +53,7 @@ describe.skipIf(!requireServer('sshd'))('hosts from elsewhere', () => {
   it('that a command prints are kept as long as the configuration says', async () => {
     const config = bssh.write(
       'config.yaml',
-      `clusters:\n  cloud:\n    port: ${server.port}\n    nodes:\n      command: echo run >>${bssh.home}/runs; echo "127.0.6.[1-$GROUP]"\n      cache: 1h\n`,
+      `clusters:\n  cloud:\n    port: ${bssh.server.port}\n    nodes:\n      command: echo run >>${bssh.home}/runs; echo "127.0.6.[1-$GROUP]"\n      cache: 1h\n`,
     );
     const base = bssh.common.filter((word, i, all) => word !== '-p' && all[i - 1] !== '-p');
     for (const _ of [1, 2]) {

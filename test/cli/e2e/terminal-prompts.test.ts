@@ -2,20 +2,13 @@
 import { execFileSync } from 'node:child_process';
 import { chmodSync, copyFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { isRoot, requireServer, type Server, startSshd, TEST_USER } from '../../interop/servers.ts';
+import { describe, expect, it } from 'vitest';
+import { isRoot, requireServer, startSshd, TEST_USER } from '../../interop/servers.ts';
 import { hasPty, Pty } from '../session/pty.ts';
-import { Box } from './box.ts';
+import { Box, served } from './box.ts';
 
 describe.skipIf(!requireServer('sshd') || !hasPty)('questions', () => {
-  let server: Server;
-  let box: Box;
-
-  beforeAll(async () => {
-    server = await startSshd({ address: '0.0.0.0' });
-    box = new Box(server);
-  });
-  afterAll(() => server?.stop());
+  const box = served(new Box());
 
   const start = (args: readonly string[], env: NodeJS.ProcessEnv = {}) =>
     new Pty([join(box.bin, 'bssh'), '-F', box.config, ...args], { env: { ...box.env, ...env } });
@@ -93,10 +86,10 @@ describe.skipIf(!requireServer('sshd') || !hasPty)('questions', () => {
 
   it('for a passphrase are put again after a wrong one', async () => {
     const key = join(box.home, 'locked');
-    copyFileSync(server.identity, key);
+    copyFileSync(box.server.identity, key);
     chmodSync(key, 0o600);
     execFileSync('ssh-keygen', ['-q', '-p', '-f', key, '-P', '', '-N', 'open it']);
-    const config = box.write('locked-config', readFileSync(box.config, 'utf8').replace(server.identity, key));
+    const config = box.write('locked-config', readFileSync(box.config, 'utf8').replace(box.server.identity, key));
     using pty = new Pty([join(box.bin, 'bssh'), '-F', config, 'box', 'echo fine'], { env: box.env });
     await pty.expect(/Enter passphrase for key '.*locked': /, 20_000);
     pty.type('wrong\n');
@@ -157,7 +150,7 @@ describe.skipIf(!requireServer('sshd') || !hasPty)('questions', () => {
       start(['--ssh', '-o', `UserKnownHostsFile=${join(box.home, file)}`, 'box', 'echo fine']);
     const QUESTION = /Are you sure you want to continue connecting \(yes\/no\/\[fingerprint\]\)\? /;
     const fingerprint = () => {
-      const text = execFileSync('ssh-keygen', ['-l', '-f', '-'], { input: server.hostKeys[0]!, encoding: 'utf8' });
+      const text = execFileSync('ssh-keygen', ['-l', '-f', '-'], { input: box.server.hostKeys[0]!, encoding: 'utf8' });
       return /SHA256:\S+/.exec(text)![0];
     };
 
@@ -179,7 +172,7 @@ describe.skipIf(!requireServer('sshd') || !hasPty)('questions', () => {
       await pty.expect(/Permanently added '.*' \(ED25519\) to the list of known hosts\.\r+\n/);
       await pty.expect(/fine\r\n/);
       await ended(pty, 0);
-      expect(readFileSync(join(box.home, 'remembered'), 'utf8')).toContain(server.hostKeys[0]!.split(' ')[1]);
+      expect(readFileSync(join(box.home, 'remembered'), 'utf8')).toContain(box.server.hostKeys[0]!.split(' ')[1]);
     });
 
     it('take the right fingerprint for a yes, and no other', async () => {

@@ -1,20 +1,13 @@
 // The command on a real terminal: a shell as a person uses it, and the terminal as it was after every way out.
 import { writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { freePort, requireServer, type Server, startSshd } from '../../interop/servers.ts';
+import { describe, expect, it } from 'vitest';
+import { freePort, requireServer, startSshd } from '../../interop/servers.ts';
 import { hasPty, Pty } from '../session/pty.ts';
-import { Box } from './box.ts';
+import { Box, served } from './box.ts';
 
 describe.skipIf(!requireServer('sshd') || !hasPty)('on a terminal', () => {
-  let server: Server;
-  let box: Box;
-
-  beforeAll(async () => {
-    server = await startSshd();
-    box = new Box(server);
-  });
-  afterAll(() => server?.stop());
+  const box = served(new Box(), startSshd);
 
   const start = (args: readonly string[], to: Box = box) =>
     new Pty([`${box.bin}/bssh`, '-F', to.config, ...args], { env: box.env });
@@ -106,7 +99,7 @@ describe.skipIf(!requireServer('sshd') || !hasPty)('on a terminal', () => {
       const socket = connect(port, '127.0.0.1', () => socket.write(Uint8Array.of(5, 1, 0)));
       socket.once('error', reject);
       socket.once('data', () => {
-        const to = Buffer.from([5, 1, 0, 1, 127, 0, 0, 1, server.port >> 8, server.port & 0xff]);
+        const to = Buffer.from([5, 1, 0, 1, 127, 0, 0, 1, box.server.port >> 8, box.server.port & 0xff]);
         socket.write(to);
         socket.on('data', (data: Buffer) => {
           if (!data.includes('SSH-2.0')) return;

@@ -1,17 +1,10 @@
 // bssh where ssh(1) is expected: under git, rsync, scp and sftp, and in the scripts that people write around ssh.
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { requireServer, type Server, startSshd } from '../../interop/servers.ts';
-import { Box } from './box.ts';
+import { describe, expect, it } from 'vitest';
+import { requireServer, startSshd } from '../../interop/servers.ts';
+import { Box, served } from './box.ts';
 
 describe.skipIf(!requireServer('sshd'))('in the place of ssh', () => {
-  let server: Server;
-  let box: Box;
-
-  beforeAll(async () => {
-    server = await startSshd();
-    box = new Box(server);
-  });
-  afterAll(() => server?.stop());
+  const box = served(new Box(), startSshd);
 
   /** What a script printed; it must have succeeded, and said nothing of its own. */
   const works = async (script: string, env: NodeJS.ProcessEnv = {}): Promise<string> => {

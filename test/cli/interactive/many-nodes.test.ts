@@ -1,8 +1,8 @@
 // Fifty nodes behind one prompt, as a person would try them: answers of all, a node that dies, one that floods, Ctrl-C,
 // a paste, another size of the window, and the history of the run before.
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { requireServer, type Server, startSshd } from '../../interop/servers.ts';
-import { Bssh } from '../e2e/bssh.ts';
+import { describe, expect, it } from 'vitest';
+import { requireServer } from '../../interop/servers.ts';
+import { Bssh, served } from '../e2e/bssh.ts';
 import { hasPty, Pty } from '../session/pty.ts';
 
 const NODES = 50;
@@ -10,14 +10,7 @@ const NODES = 50;
 const PATIENCE = 60_000;
 
 describe.skipIf(!requireServer('sshd') || !hasPty)('bssh interactive on fifty nodes', () => {
-  let server: Server;
-  let bssh: Bssh;
-
-  beforeAll(async () => {
-    server = await startSshd({ address: '0.0.0.0' });
-    bssh = new Bssh(server);
-  });
-  afterAll(() => server?.stop());
+  const bssh = served(new Bssh());
 
   const open = (hosts: string): Pty =>
     new Pty([bssh.file, ...bssh.common, '-o', 'LogLevel=error', '-H', hosts, 'interactive'], {

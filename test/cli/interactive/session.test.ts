@@ -3,21 +3,14 @@ import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { type AddressInfo, connect, createServer } from 'node:net';
 import { hostname } from 'node:os';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { freePort, isRoot, requireServer, type Server, startDropbear, startSshd } from '../../interop/servers.ts';
-import { Bssh, lines } from '../e2e/bssh.ts';
+import { describe, expect, it } from 'vitest';
+import { freePort, isRoot, requireServer, startDropbear, startSshd } from '../../interop/servers.ts';
+import { Bssh, lines, served } from '../e2e/bssh.ts';
 import { hasPty, Pty } from '../session/pty.ts';
 import { transcript } from '../session/transcript.ts';
 
 describe.skipIf(!requireServer('sshd') || !hasPty)('bssh interactive', () => {
-  let server: Server;
-  let bssh: Bssh;
-
-  beforeAll(async () => {
-    server = await startSshd({ address: '0.0.0.0' });
-    bssh = new Bssh(server);
-  });
-  afterAll(() => server?.stop());
+  const bssh = served(new Bssh());
 
   const env = (): NodeJS.ProcessEnv => ({
     PATH: process.env.PATH,
@@ -135,7 +128,7 @@ describe.skipIf(!requireServer('sshd') || !hasPty)('bssh interactive', () => {
     const late = createServer((socket) => {
       socket.on('error', () => {});
       setTimeout(() => {
-        const onward = connect(server.port, '127.0.0.1').on('error', () => {});
+        const onward = connect(bssh.server.port, '127.0.0.1').on('error', () => {});
         socket.pipe(onward).pipe(socket);
       }, 8000);
     });
@@ -377,7 +370,7 @@ clusters:
 
   it('plans only, with --dry-run', async () => {
     const { code, out } = await bssh.run([...bssh.common, '-H', '127.0.0.1', '--dry-run', 'interactive']);
-    expect([code, out]).toEqual([0, `127.0.0.1: ${server.user}@127.0.0.1:${server.port}\n`]);
+    expect([code, out]).toEqual([0, `127.0.0.1: ${bssh.server.user}@127.0.0.1:${bssh.server.port}\n`]);
   });
 
   it('says which nodes it could not reach, and fails when there is none', async () => {

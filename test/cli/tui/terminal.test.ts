@@ -1,23 +1,16 @@
 // The full-screen view on a pseudo-terminal, with real servers: what is seen, what keys do to the run, and the terminal as
 // it was after every way out.
 import { readdirSync } from 'node:fs';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { freshDir, isRoot, requireServer, type Server, startSshd, TEST_USER } from '../../interop/servers.ts';
-import { Bssh } from '../e2e/bssh.ts';
+import { describe, expect, it } from 'vitest';
+import { freshDir, isRoot, requireServer, TEST_USER } from '../../interop/servers.ts';
+import { Bssh, served } from '../e2e/bssh.ts';
 import { hasPty, Pty } from '../session/pty.ts';
 
 const SHOW = '\x1b[?1049h';
 const HIDE = '\x1b[?7h\x1b[?25h\x1b[?1049l';
 
 describe.skipIf(!requireServer('sshd') || !hasPty)('bssh --tui', () => {
-  let server: Server;
-  let bssh: Bssh;
-
-  beforeAll(async () => {
-    server = await startSshd({ address: '0.0.0.0' });
-    bssh = new Bssh(server);
-  });
-  afterAll(() => server?.stop());
+  const bssh = served(new Bssh());
 
   const env = (): NodeJS.ProcessEnv => ({
     PATH: process.env.PATH,
@@ -130,7 +123,7 @@ describe.skipIf(!requireServer('sshd') || !hasPty)('bssh --tui', () => {
 
   it.skipIf(!isRoot)('lends the screen to a question', async () => {
     const known = `UserKnownHostsFile=${bssh.home}/known_hosts`;
-    const login = ['-p', String(server.port), '-l', TEST_USER.name, '-P', '-o', known];
+    const login = ['-p', String(bssh.server.port), '-l', TEST_USER.name, '-P', '-o', known];
     using pty = new Pty([bssh.file, '-F', 'none', ...login, '--tui', '-H', '127.0.0.[1-2]', 'id'], { env: env() });
     await pty.expect(/\x1b\[\?1049l[\s\S]*Enter password: /, 20_000);
     pty.type(`${TEST_USER.password}\r`);
