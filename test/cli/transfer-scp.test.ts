@@ -1,19 +1,10 @@
 /** `bssh upload` and `bssh download` on servers without SFTP: the same over SCP, as far as SCP goes. */
 
-import {
-  chmodSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  statSync,
-  symlinkSync,
-  utimesSync,
-  writeFileSync,
-} from 'node:fs';
-import { join } from 'node:path';
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { canHide, freshDir, isRoot, requireServer, type Server, startDropbear, startSshd } from '../interop/servers.ts';
-import { Bssh, lines, type Outcome } from './e2e/bssh.ts';
+import { chmodSync, mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, utimesSync } from 'node:fs';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { canHide, isRoot, requireServer, type Server, startDropbear, startSshd } from '../interop/servers.ts';
+import { lines } from './e2e/bssh.ts';
+import { transfers } from './transfer-place.ts';
 
 const NOTE = /the server offers no SFTP: using SCP/;
 
@@ -34,35 +25,14 @@ const kinds: readonly (readonly [string, boolean, string, () => Promise<Server>]
 
 describe.each(kinds)('%s', (_, isHere, hosts, start) => {
   describe.skipIf(!isHere)('takes and gives files over SCP', () => {
-    let server: Server;
-    let bssh: Bssh;
-    let dir: string;
+    const { bssh, at, run, put, get, tree, there } = transfers(start);
     const all = ['-H', hosts];
     const count = hosts.includes('[') ? 3 : 1;
     const one = ['-H', hosts.replace('[2-4]', '2')];
 
     beforeAll(async () => {
-      server = await start();
-      bssh = new Bssh(server);
       await bssh.on(...all, 'ping');
     });
-    afterAll(() => server?.stop());
-    beforeEach(() => {
-      dir = freshDir('scp');
-      mkdirSync(join(dir, 'there'));
-      // The server's user is another one.
-      for (const path of [dir, join(dir, 'there')]) chmodSync(path, 0o777);
-    });
-
-    const run = (...args: readonly string[]): Promise<Outcome> => bssh.run([...bssh.common, ...args], { cwd: dir });
-    const put = (name: string, data: string | Uint8Array, mode = 0o644): void => {
-      mkdirSync(join(dir, name, '..'), { recursive: true });
-      writeFileSync(join(dir, name), data);
-      chmodSync(join(dir, name), mode);
-    };
-    const get = (name: string): string => readFileSync(join(dir, name), 'utf8');
-    const tree = (name: string): string[] => (readdirSync(join(dir, name), { recursive: true }) as string[]).sort();
-    const there = (name = ''): string => `${join(dir, 'there')}/${name}`;
 
     it('says that it does, and carries every size there and back', async () => {
       for (const size of [0, 1, 32_767, 32_769, 522_240, 3_000_001]) {
@@ -70,7 +40,7 @@ describe.each(kinds)('%s', (_, isHere, hosts, start) => {
         const up = await run(...one, 'upload', `s${size}`, there());
         expect([up.code, up.err]).toEqual([0, expect.stringMatching(NOTE)]);
         expect((await run(...one, 'download', there(`s${size}`), `back${size}`)).code).toBe(0);
-        expect(readFileSync(join(dir, `back${size}`)).equals(readFileSync(join(dir, `s${size}`)))).toBe(true);
+        expect(readFileSync(at(`back${size}`)).equals(readFileSync(at(`s${size}`)))).toBe(true);
       }
       expect(readdirSync(there()).filter((name) => name.endsWith('.part'))).toEqual([]);
     });
@@ -79,9 +49,9 @@ describe.each(kinds)('%s', (_, isHere, hosts, start) => {
       const odd = ['plain', 'a b', "it's", '"q"', '-dash', '$(touch x)', 'é', 'back\\slash', '*'];
       for (const name of odd) put(`src/sub/${name}`, name);
       put('src/top', 'top');
-      mkdirSync(join(dir, 'src/empty'));
-      chmodSync(join(dir, 'src/sub'), 0o755);
-      symlinkSync('top', join(dir, 'src/link'));
+      mkdirSync(at('src/empty'));
+      chmodSync(at('src/sub'), 0o755);
+      symlinkSync('top', at('src/link'));
       const up = await run(...one, 'upload', '-r', 'src', there());
       expect([up.code, up.out]).toEqual([0, expect.stringContaining('1 left out (links, devices)')]);
       const wanted = ['empty', 'sub', ...odd.map((name) => `sub/${name}`), 'top'].sort();
@@ -116,14 +86,14 @@ describe.each(kinds)('%s', (_, isHere, hosts, start) => {
 
     it('keeps times and permissions when asked to, and those of a file that is replaced otherwise', async () => {
       put('src/a', 'a', 0o604);
-      utimesSync(join(dir, 'src/a'), 1_000_000_000, 1_000_000_000);
-      utimesSync(join(dir, 'src'), 1_100_000_000, 1_100_000_000);
+      utimesSync(at('src/a'), 1_000_000_000, 1_000_000_000);
+      utimesSync(at('src'), 1_100_000_000, 1_100_000_000);
       expect((await run(...one, 'upload', '-r', '--preserve', 'src', there())).code).toBe(0);
       expect([statSync(there('src/a')).mtimeMs, statSync(there('src')).mtimeMs]).toEqual([1e12, 1.1e12]);
       expect(statSync(there('src/a')).mode & 0o777).toBe(0o604);
       expect((await run(...one, 'download', '-r', '--preserve', there('src'), 'back')).code).toBe(0);
-      expect([statSync(join(dir, 'back/a')).mtimeMs, statSync(join(dir, 'back')).mtimeMs]).toEqual([1e12, 1.1e12]);
-      expect(statSync(join(dir, 'back/a')).mode & 0o777).toBe(0o604);
+      expect([statSync(at('back/a')).mtimeMs, statSync(at('back')).mtimeMs]).toEqual([1e12, 1.1e12]);
+      expect(statSync(at('back/a')).mode & 0o777).toBe(0o604);
       put('there/secret', 'old', 0o600);
       put('new', 'new', 0o666);
       chmodSync(there('secret'), 0o602);
@@ -142,7 +112,7 @@ describe.each(kinds)('%s', (_, isHere, hosts, start) => {
       const denied = await run(...one, 'upload', 'local', '/proc/');
       expect([denied.code, denied.err]).toEqual([1, expect.stringMatching(/: .*\/proc\/local.*/)]);
       for (const option of ['--resume', '--sync']) {
-        mkdirSync(join(dir, 'folder'), { recursive: true });
+        mkdirSync(at('folder'), { recursive: true });
         const more = await run(...one, 'upload', option, 'folder', ...(option === '--resume' ? ['-r'] : []), there());
         expect([more.code, more.err]).toEqual([1, expect.stringContaining(`${option} needs SFTP`)]);
       }
@@ -163,7 +133,7 @@ describe.each(kinds)('%s', (_, isHere, hosts, start) => {
       let signalled = false;
       const slow = ['--bandwidth', '500K', 'upload', 'big', there()];
       const outcome = await bssh.run([...bssh.common, ...one, ...slow], {
-        cwd: dir,
+        cwd: at(''),
         started: (child) => {
           const timer = setInterval(() => {
             if (!readdirSync(there()).some((name) => name.endsWith('.part'))) return;

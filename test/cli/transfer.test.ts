@@ -1,51 +1,19 @@
 /** `bssh upload` and `bssh download` against sshd as several hosts. */
 
-import {
-  chmodSync,
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  statSync,
-  symlinkSync,
-  utimesSync,
-  writeFileSync,
-} from 'node:fs';
-import { join } from 'node:path';
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { freshDir, isRoot, requireServer, type Server, startSshd } from '../interop/servers.ts';
-import { Bssh, lines, type Outcome } from './e2e/bssh.ts';
+import { chmodSync, existsSync, mkdirSync, readdirSync, statSync, symlinkSync, utimesSync } from 'node:fs';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { isRoot, requireServer } from '../interop/servers.ts';
+import { lines } from './e2e/bssh.ts';
+import { transfers } from './transfer-place.ts';
 
 const HOSTS = ['-H', '127.0.0.[2-4]'];
 const ONE = ['-H', '127.0.0.2'];
 
 describe.skipIf(!requireServer('sshd'))('files to and from hosts', () => {
-  let server: Server;
-  let bssh: Bssh;
-  let dir: string;
-
+  const { bssh, at, run, put, get, tree, there } = transfers();
   beforeAll(async () => {
-    server = await startSshd({ address: '0.0.0.0' });
-    bssh = new Bssh(server);
     await bssh.on(...HOSTS, 'ping');
   });
-  afterAll(() => server?.stop());
-  beforeEach(() => {
-    dir = freshDir('transfer');
-    mkdirSync(join(dir, 'there'));
-    // The server's user is another one.
-    for (const path of [dir, join(dir, 'there')]) chmodSync(path, 0o777);
-  });
-
-  const run = (...args: readonly string[]): Promise<Outcome> => bssh.run([...bssh.common, ...args], { cwd: dir });
-  const put = (name: string, text: string, mode = 0o644): void => {
-    mkdirSync(join(dir, name, '..'), { recursive: true });
-    writeFileSync(join(dir, name), text);
-    chmodSync(join(dir, name), mode);
-  };
-  const get = (name: string): string => readFileSync(join(dir, name), 'utf8');
-  const tree = (name: string): string[] => (readdirSync(join(dir, name), { recursive: true }) as string[]).sort();
-  const there = (name = ''): string => `${join(dir, 'there')}/${name}`;
 
   it('uploads a file to every host and says so', async () => {
     put('local.txt', 'hello\n', 0o640);
@@ -176,16 +144,16 @@ describe.skipIf(!requireServer('sshd'))('files to and from hosts', () => {
   it('prints the plan without a connection', async () => {
     put('local.txt', 'x');
     const stopped = ['-H', '127.0.0.2,u@[::1]:1', '--dry-run'];
-    const { code, out } = await bssh.run(['-F', 'none', ...stopped, 'upload', 'local.txt', '/tmp/'], { cwd: dir });
+    const { code, out } = await bssh.run(['-F', 'none', ...stopped, 'upload', 'local.txt', '/tmp/'], { cwd: at('') });
     expect(code).toBe(0);
     expect(lines(out)[0]).toBe('127.0.0.2: upload local.txt -> /tmp/local.txt');
-    const json = await bssh.run(['-F', 'none', ...stopped, '--json', 'download', '/etc/hosts', 'x/'], { cwd: dir });
+    const json = await bssh.run(['-F', 'none', ...stopped, '--json', 'download', '/etc/hosts', 'x/'], { cwd: at('') });
     expect(JSON.parse(lines(json.out)[0]!)).toMatchObject({
       host: '127.0.0.2',
       from: '/etc/hosts',
       to: 'x/127.0.0.2_hosts',
     });
-    expect(existsSync(join(dir, 'x'))).toBe(false);
+    expect(existsSync(at('x'))).toBe(false);
   });
 
   it('tells programs every file', async () => {
@@ -219,7 +187,7 @@ describe.skipIf(!requireServer('sshd'))('files to and from hosts', () => {
 
   it('leaves links out, or follows them', async () => {
     put('dir/a', 'a');
-    symlinkSync('a', join(dir, 'dir/link'));
+    symlinkSync('a', at('dir/link'));
     const plain = await run(...ONE, 'upload', '-r', 'dir', there('plain'));
     expect(plain.out).toContain('1 left out');
     expect((await run(...ONE, 'upload', '-r', '--follow', 'dir', there('followed'))).code).toBe(0);
@@ -228,7 +196,7 @@ describe.skipIf(!requireServer('sshd'))('files to and from hosts', () => {
 
   it('keeps times and permissions when asked to, and says little when asked to', async () => {
     put('a', 'a', 0o604);
-    utimesSync(join(dir, 'a'), 1_000_000_000, 1_000_000_000);
+    utimesSync(at('a'), 1_000_000_000, 1_000_000_000);
     const { code, out, err } = await run(...ONE, '--quiet', 'upload', '--preserve', 'a', there());
     expect([code, out, err]).toEqual([0, '', '']);
     expect(statSync(there('a')).mtimeMs).toBe(1e12);
@@ -244,7 +212,7 @@ describe.skipIf(!requireServer('sshd'))('files to and from hosts', () => {
     expect(idle.out).toContain('0 files, 2 directories, 0 bytes, 3 unchanged, 0 deleted');
     put('src/changed', 'newer');
     put('there/copy/extra/x', 'x');
-    for (const path of ['there/copy', 'there/copy/extra']) chmodSync(join(dir, path), 0o777);
+    for (const path of ['there/copy', 'there/copy/extra']) chmodSync(at(path), 0o777);
     const plan = await run(...ONE, 'upload', '--sync', '--delete', '--dry-run', 'src', there('copy'));
     expect(lines(plan.out).slice(0, 2).sort()).toEqual([
       `127.0.0.2: copy src/changed -> ${there('copy/changed')}`,
@@ -264,10 +232,10 @@ describe.skipIf(!requireServer('sshd'))('files to and from hosts', () => {
     // Same size, same time, other bytes: only the contents tell.
     const { mtimeMs } = statSync(there('src/a'));
     put('mirror/127.0.0.3/a', 'xxx');
-    utimesSync(join(dir, 'mirror/127.0.0.3/a'), mtimeMs / 1000, mtimeMs / 1000);
+    utimesSync(at('mirror/127.0.0.3/a'), mtimeMs / 1000, mtimeMs / 1000);
     put('mirror/127.0.0.3/sub/extra', 'x');
     await run(...HOSTS, 'download', '--sync', '--delete', there('src'), 'mirror');
-    expect([get('mirror/127.0.0.3/a'), existsSync(join(dir, 'mirror/127.0.0.3/sub/extra'))]).toEqual(['xxx', false]);
+    expect([get('mirror/127.0.0.3/a'), existsSync(at('mirror/127.0.0.3/sub/extra'))]).toEqual(['xxx', false]);
     await run(...HOSTS, 'download', '--sync', '--checksum', there('src'), 'mirror');
     expect(get('mirror/127.0.0.3/a')).toBe('aaa');
   });
@@ -276,7 +244,7 @@ describe.skipIf(!requireServer('sshd'))('files to and from hosts', () => {
     put('big', 'x'.repeat(4_000_000));
     let signalled = false;
     const outcome = await bssh.run([...bssh.common, ...ONE, '--bandwidth', '500K', 'upload', 'big', there()], {
-      cwd: dir,
+      cwd: at(''),
       started: (child) => {
         const timer = setInterval(() => {
           if (!readdirSync(there()).some((name) => name.endsWith('.part'))) return;
