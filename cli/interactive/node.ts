@@ -142,14 +142,19 @@ export class ShellNode implements PromptNode {
     const shell: Shell = { handle, token, ready: false };
     this.#shell = shell;
     const ready = this.#expect(0);
+    const streams = { stdout: new MarkerStream(token), stderr: new MarkerStream(token) };
     for (const stream of ['stdout', 'stderr'] as const) {
-      const markers = new MarkerStream(token);
-      handle.io.sink(stream === 'stderr', (chunk) => this.#take(shell, stream, markers.push(chunk)));
+      handle.io.sink(stream === 'stderr', (chunk) => this.#take(shell, stream, streams[stream].push(chunk)));
     }
-    const ended = handle.exit.then(
-      (exit) => this.#shellEnded(connection, shell, exit.status),
-      () => {},
-    );
+    /** What came last and had no end of line. */
+    const rest = async (): Promise<void> => {
+      await this.#take(shell, 'stdout', streams.stdout.end());
+      await this.#take(shell, 'stderr', streams.stderr.end());
+    };
+    const ended = handle.exit.then(async (exit) => {
+      await rest();
+      await this.#shellEnded(connection, shell, exit.status);
+    }, rest);
     handle.write(Buffer.from(preparation(token)))?.catch(() => {});
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<undefined>((resolve) => {

@@ -134,7 +134,10 @@ export class Session {
   /** Returns what the process exits with. */
   async run(): Promise<number> {
     const { interrupts, context } = this.#options;
-    if (context.invocation.logFile === undefined) context.log.redirect((text) => this.#screen.print(text.trimEnd()));
+    const direct =
+      context.invocation.logFile === undefined
+        ? context.log.redirect((text) => this.#screen.print(text.trimEnd()))
+        : undefined;
     try {
       const results = await this.#join();
       if (interrupts.code !== undefined) return interrupts.code;
@@ -152,7 +155,7 @@ export class Session {
     } finally {
       this.#joinAborter.abort();
       await this.#screen.close();
-      context.log.redirect((text) => void process.stderr.write(text));
+      if (direct !== undefined) context.log.redirect(direct);
       await this.#fleet.close();
     }
   }

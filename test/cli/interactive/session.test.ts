@@ -173,6 +173,8 @@ describe.skipIf(!requireServer('sshd') || !hasPty)('bssh interactive', () => {
     await say(pty, '[● ·] (1/1) bssh> ', '!reconnect', /Reconnected: node 2/);
     await say(pty, '[● ●] bssh> ', 'pwd', /\] \/usr\/bin/, /\] \/usr\/bin/);
     await say(pty, '[● ●] bssh> ', 'exec true', /the shell ended/, /the shell ended/);
+    // What a shell says last is seen, though no line of it ends.
+    await say(pty, '[● ●] bssh> ', 'printf la; exec printf st', /\[node\d\] last/, /\[node\d\] last/);
     await say(pty, '[● ●] bssh> ', 'pwd', /\] \/usr\/bin/, /\] \/usr\/bin/);
     expect(pty.output.match(/!reconnect connects it again\)/g)).toHaveLength(1);
     pty.type('exit\r');
