@@ -1,13 +1,6 @@
 /** Every host of the run as the full-screen view knows it: where it stands, since when, and what it said last. */
 
-import {
-  type HostClass,
-  type HostEvent,
-  type HostResult,
-  isFailure,
-  type OutputStream,
-  type Phase,
-} from '../../client/index.ts';
+import { type HostClass, type HostEvent, type HostResult, isFailure, type OutputStream } from '../../client/index.ts';
 import { classLabel } from '../render/index.ts';
 import { neutraliseLine, type Style } from '../terminal.ts';
 import { HostLog } from './log.ts';
@@ -45,7 +38,6 @@ export class HostRow {
   /** Of the last command in a shell. */
   status: number | undefined;
   stage: Stage = 'waiting';
-  phase: Phase | undefined;
   result: HostResult | undefined;
   /** When it was started first, by the run's clock. */
   startedAt: number | undefined;
@@ -132,7 +124,6 @@ export class Board {
         break;
       case 'state':
         row.startedAt ??= now;
-        row.phase = event.phase;
         row.stage = event.phase === 'command' ? 'running' : 'connecting';
         break;
       case 'retry':

@@ -83,7 +83,7 @@ export interface Step {
 }
 
 /** Lines above and below what a page shows. */
-export const FRAME_ROWS = 3;
+const FRAME_ROWS = 3;
 export const bodyRows = ({ rows }: WindowSize): number => Math.max(1, rows - FRAME_ROWS);
 
 function matches(row: HostRow, search: string): boolean {
