@@ -44,11 +44,13 @@ type Env = CommandLineContext['env'];
 
 const settingsOf = (options: readonly PdshOption[], env: Env): Settings => {
   const has = (letter: string): boolean => options.some((option) => option.letter === letter);
-  const text = (letter: string, variable: string): string | undefined =>
-    options.findLast((option) => option.letter === letter)?.value ?? (env[variable] || undefined);
+  const last = (letter: string): string | undefined => options.findLast((option) => option.letter === letter)?.value;
+  const text = (letter: string, variable: string): string | undefined => last(letter) ?? (env[variable] || undefined);
   const number = (letter: string, variable: string, otherwise: number): number => {
     const given = text(letter, variable) ?? String(otherwise);
-    if (!/^\d{1,9}$/.test(given)) throw pdshError(`-${letter}: '${given}' is not a number`);
+    if (!/^\d{1,9}$/.test(given)) {
+      throw pdshError(`${last(letter) === undefined ? variable : `-${letter}`}: '${given}' is not a number`);
+    }
     return Number(given);
   };
   const rcmd = text('R', 'PDSH_RCMD_TYPE') ?? 'ssh';
@@ -59,7 +61,7 @@ const settingsOf = (options: readonly PdshOption[], env: Env): Settings => {
     fanout,
     connectTimeout: number('t', 'PDSH_CONNECT_TIMEOUT', 10),
     commandTimeout: number('u', 'PDSH_COMMAND_TIMEOUT', 0),
-    user: options.findLast(({ letter }) => letter === 'l')?.value,
+    user: last('l'),
     batch: has('b'),
     largest: has('S'),
     labels: !has('N'),

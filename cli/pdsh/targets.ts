@@ -39,6 +39,17 @@ const withoutRcmd = (item: string): string => {
   return rest;
 };
 
+/** `/RE/`, checked by itself: what it becomes a part of is nothing to show anybody. */
+const patternOf = (item: string): string => {
+  const pattern = item.slice(1).replace(/\/$/, '');
+  try {
+    new RegExp(pattern);
+  } catch (error) {
+    throw pdshError(`${item}: ${(error as Error).message}`);
+  }
+  return pattern;
+};
+
 class Collected {
   readonly #sources: TargetSources;
   readonly included: string[] = [];
@@ -55,7 +66,7 @@ class Collected {
       const minus = given.length > 1 && given.startsWith('-');
       const item = withoutRcmd(minus ? given.slice(1) : given);
       const away = exclude || minus;
-      if (item.startsWith('/')) (away ? this.unwanted : this.wanted).push(item.slice(1).replace(/\/$/, ''));
+      if (item.startsWith('/')) (away ? this.unwanted : this.wanted).push(patternOf(item));
       else (away ? this.excluded : this.included).push(item === '-' ? '^-' : item);
     }
   }
