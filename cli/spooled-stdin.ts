@@ -42,12 +42,15 @@ export class SpooledStdin {
     return new SpooledStdin(fd);
   }
 
-  /** All of it, chunk by chunk, to one host; a promise of the sink's is waited for. */
+  /** All of it, chunk by chunk, to one host; a promise of the sink's is waited for. Throws 'file', and what the sink throws. */
   async send(sink: (chunk: Uint8Array) => Promise<void> | undefined): Promise<void> {
     for (let position = 0; ; ) {
       const buffer = Buffer.allocUnsafeSlow(CHUNK);
       const count = await new Promise<number>((resolve, reject) =>
-        read(this.#fd, buffer, 0, CHUNK, position, (error, length) => (error ? reject(error) : resolve(length))),
+        read(this.#fd, buffer, 0, CHUNK, position, (cause, length) => {
+          if (cause === null) resolve(length);
+          else reject(new SshError('file', 'standard input cannot be read from its temporary file', { cause }));
+        }),
       );
       if (count === 0) return;
       position += count;

@@ -151,6 +151,22 @@ interface Request {
   readonly expect: readonly Expectation[];
 }
 
+/** Never settles but to tell of input that could not be read: a command must not take a part of it for the whole. */
+function feed(input: SpooledStdin, handle: ExecHandle): Promise<never> {
+  return new Promise((_, reject) => {
+    input
+      .send((chunk) => handle.write(chunk))
+      .then(
+        () => handle.end(),
+        (error) => {
+          // A command that ends without reading all of it is no failure of ours.
+          if (error instanceof SshError && error.code === 'file') reject(error);
+          else handle.end();
+        },
+      );
+  });
+}
+
 async function exec(
   entry: FleetEntry,
   host: HostContext,
@@ -179,19 +195,11 @@ async function exec(
       stderr: (chunk) => host.output('stderr', sudo?.stderr(chunk) ?? chunk) as void | Promise<void>,
     });
     const refused = sudo?.begin(handle);
-    // A command that ends without reading all of it is no failure of ours.
-    if (input === undefined) {
-      if (sudo === undefined) handle.end();
-    } else
-      void input
-        .send((chunk) => handle.write(chunk))
-        .then(
-          () => handle.end(),
-          () => handle.end(),
-        );
+    if (input === undefined && sudo === undefined) handle.end();
+    const fed = input === undefined ? undefined : feed(input, handle);
     try {
       const exit = untilAborted(handle, host.signal);
-      outcome = outcomeOf(await (refused === undefined ? exit : Promise.race([exit, refused])));
+      outcome = outcomeOf(await Promise.race([exit, ...[refused, fed].filter((each) => each !== undefined)]));
       if (sudo !== undefined) await host.output('stderr', sudo.rest());
       if (outcome.exitStatus === 0) outcome = { ...outcome, error: expected.end() };
     } catch (error) {

@@ -116,6 +116,9 @@ const together: readonly (readonly [id: string, others: readonly string[]])[] = 
 ];
 
 const checkCompany = (subcommand: string | undefined, values: Checked): void => {
+  // Most often a variable that was not set: a check that is not there must not pass for one that went well.
+  const empty = [...aboutCommands, ...together.map(([id]) => id)].find((id) => values[id] === '');
+  if (empty !== undefined) throw usageError('cluster', `--${empty} is empty`);
   const given = aboutCommands.find((id) => values[id]);
   if (given !== undefined && subcommand !== undefined)
     throw usageError('cluster', `--${given} goes with a command, not with ${subcommand}`);

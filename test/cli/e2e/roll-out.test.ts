@@ -93,6 +93,7 @@ describe.skipIf(!requireServer('sshd'))('a roll-out', () => {
     [['--batch', '2,x'], /--batch is a list of sizes such as 1,10%,50%, not '2,x'/],
     [['--batch', '0'], /--batch is a list of sizes/],
     [['--health', 'true'], /--health goes with --batch/],
+    [['--batch', '1', '--health', ''], /--health is empty/],
     [['--run', '3'], /--run goes with --rerun/],
     [['--sudo-password', '--stdin'], /sudo-password.*stdin/],
     [['--record', '--no-journal'], /record.*no-journal/],
