@@ -7,9 +7,9 @@ import {
   algorithmSets,
   configuredHosts,
   defaultAlgorithms,
+  isConfiguredHost,
   localResolveEnv,
   type ResolveEnv,
-  resolveHost,
   SshError,
   supportedAlgorithms,
 } from '../client/index.ts';
@@ -59,7 +59,7 @@ function commandLine({ program, env, cwd }: Io): CommandLineContext {
     home: homedir(),
     user: userInfo().username,
     keyExists: existsSync,
-    isSshHost: (name, sshConfig) => namedInSshConfig(name, sshConfig, env),
+    isSshHost: (name, sshConfig) => isConfiguredHost(name, earlyResolveEnv(env), sshConfig),
     sshHosts: (sshConfig) => configuredHosts(earlyResolveEnv(env), sshConfig),
   };
 }
@@ -72,12 +72,6 @@ function earlyResolveEnv(env: Io['env']): ResolveEnv {
     version: VERSION,
     env,
   });
-}
-
-/** Does ssh_config say anything about a host of this name? */
-function namedInSshConfig(name: string, sshConfig: string | undefined, env: Io['env']): boolean {
-  const request = { destination: name, ...(sshConfig !== undefined && { configFile: sshConfig }) };
-  return resolveHost(request, earlyResolveEnv(env)).origins.hostname !== undefined;
 }
 
 async function perform(intent: Intent, io: Io): Promise<number> {

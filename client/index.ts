@@ -19,7 +19,7 @@ export { type AuthPlan, authenticate, type Identity } from './auth.ts';
 export type { Destination } from './config/destination.ts';
 export { dumpOptions } from './config/dump.ts';
 export { type Forward, type ForwardEnd, parseForward, parseStdioForward } from './config/forward-spec.ts';
-export { configuredHosts } from './config/host-names.ts';
+export { configuredHosts, isConfiguredHost } from './config/host-names.ts';
 export { algorithmSets, localResolveEnv } from './config/local-env.ts';
 export { matchPattern } from './config/pattern.ts';
 export type { HostPlan } from './config/plan.ts';

@@ -94,7 +94,7 @@ export function summaryLines(
     return `${styled(head, results[group[0]!]!)}  ${fold(group)}`;
   });
   const stories = groupBy(results, (result, host) => {
-    if (!isFailure(result) && result.gone !== false) return undefined;
+    if (!isFailure(result) && result.gone === undefined) return undefined;
     const said = result.error?.message ?? tails.lastLine(host);
     // Harmless before they are compared: what looks alike is alike.
     return neutraliseLine(`${classLabel(result)}${goneNote(result)}${said ? `: ${said}` : ''}`);

@@ -118,6 +118,28 @@ clusters:
     ]);
   });
 
+  it('has variables in hosts, users and paths, wherever these stand', async () => {
+    const config = await read(
+      `
+clusters:
+  c:
+    nodes: ["$DC-web[1-2]", "\${ME}@\${DC}-db:22", { host: "\${DC}-gw", user: $ME, ssh_key: $KEYS/gw, jump_host: "$ME@$DC-jump" }]
+    user: \${ME}
+    ssh_key: \${KEYS}/id
+`,
+      { DC: 'east', ME: 'me', KEYS: '/keys' },
+    );
+    expect(nodes(config, 'c')).toBe('east-web1 east-web2 me@east-db:22 me@east-gw');
+    expect(config.clusters.get('c')?.settings).toEqual([
+      { keyword: 'User', value: 'me' },
+      { keyword: 'IdentityFile', value: '/keys/id' },
+    ]);
+    expect(config.clusters.get('c')?.nodes.at(-1)?.settings).toEqual([
+      { keyword: 'IdentityFile', value: '/keys/gw' },
+      { keyword: 'ProxyJump', value: 'me@east-jump' },
+    ]);
+  });
+
   it('may use anchors, aliases and merges', async () => {
     const config = await read(`
 clusters:

@@ -268,6 +268,8 @@ describe('example lines', () => {
     ['bssh user@host', 'ssh host User=user'],
     ['bssh h.example.com ls', 'ssh h.example.com "ls"'],
     ['bssh localhost', 'ssh localhost'],
+    ['bssh ::1 ls', 'ssh ::1 "ls"'],
+    ['bssh [::1] ls', 'ssh ::1 "ls"'],
     ['bssh sub1', 'ssh sub1'],
     ['bssh alias ls', 'ssh alias "ls"'],
     ['bssh -C host ls', 'ssh host Compression=yes "ls"'],
@@ -327,6 +329,12 @@ describe('precedence', () => {
     expect(await of('bssh -C production --timeout 0 ls')).toEqual([0, 10, 0]);
     expect(await of('bssh -C other-cluster --timeout 1m30s ls')).toEqual([90, 2, 90]);
     expect(await of('bssh -C other-cluster --parallel 0 ls')).toEqual([300, 0, undefined]);
+  });
+
+  it('knows ten hosts at a time and five minutes when nobody says otherwise', async () => {
+    const { selection } = await cluster('bssh -H a ls', { home: join(home, 'cwd') });
+    expect([selection?.parallel, selection?.hosts[0]?.timeout]).toEqual([10, 300]);
+    expect(selection?.hosts[0]?.layers).toEqual([]);
   });
 
   it('merges interactive settings, the cluster over the global ones', async () => {

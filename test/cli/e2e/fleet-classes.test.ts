@@ -123,6 +123,40 @@ describe.skipIf(!requireServer('sshd'))('a run that is cut short', () => {
     expect(code).toBe(130);
   });
 
+  it.each(commands)('by --fail-fast leaves nothing of %s', async (name, command) => {
+    const mark = `39${process.pid}${commands.findIndex(([each]) => each === name)}`;
+    const go = join(bssh.home, mark);
+    const fails = `until test -e ${go}; do sleep 0.1; done; exit 6`;
+    const { code, err } = await bssh.run(
+      [
+        ...[...bssh.common, '-H', '127.0.0.[1-3]', '--fail-fast'],
+        `case $SSH_CONNECTION in *127.0.0.3*) ${fails};; esac; ${command(mark)}`,
+      ],
+      {
+        started: (child) => {
+          let seen = '';
+          child.stdout!.on('data', (chunk: Buffer) => {
+            seen += chunk.toString();
+            if (lines(seen).length === 2) bssh.write(mark, '');
+          });
+        },
+      },
+    );
+    expect(err).toMatch(/^1 exit 6 +127\.0\.0\.3$/m);
+    expect(err).toMatch(/^2 cancelled +127\.0\.0\.\[1,2\]$/m);
+    expect(err).toContain('(the remote process is gone)');
+    expect(left(mark)).toEqual([]);
+    expect(code).toBe(5);
+  });
+
+  it('asks what runs to end before it is killed', async () => {
+    const cleanUp = `trap 'echo cleaned up; exit 9' TERM; while :; do sleep 0.1; done`;
+    const { code, out, err } = await bssh.on('-H', '127.0.0.1', '--timeout', '2', cleanUp);
+    expect(out).toBe('127.0.0.1: cleaned up\n');
+    expect(err).toMatch(/^127\.0\.0\.1: command-timeout \(the remote process is gone\)/m);
+    expect(code).toBe(3);
+  });
+
   it('says who survived: what made itself a daemon', async () => {
     const mark = `38${process.pid}`;
     const { err } = await bssh.on('-H', '127.0.0.1', '--timeout', '2', `setsid sleep ${mark} & wait`);

@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { startDemoServer } from '../../demo-server/index.ts';
-import { freePort, requireServer } from '../../interop/servers.ts';
+import { freePort, requireServer, startSshd } from '../../interop/servers.ts';
 import { Bssh, lines, served } from './bssh.ts';
 
 describe.skipIf(!requireServer('sshd'))('many hosts', () => {
@@ -47,6 +47,32 @@ describe.skipIf(!requireServer('sshd'))('many hosts', () => {
     expect(err).toMatch(/^1 refused +127\.0\.0\.3$/m);
     expect(err).toMatch(/^1 dns +nosuch\.invalid$/m);
     expect(err).toMatch(/^127\.0\.0\.2: exit 3: bad$/m);
+  });
+
+  it('connects, logs in, runs the command and has a result, in this order; one handshake at a time when told to', async () => {
+    const { code, out } = await bssh.on('-H', hosts(6), '--parallel', '0', '--handshakes', '1', '--json', 'echo x');
+    expect(code).toBe(0);
+    const events = lines(out).map((line) => JSON.parse(line) as { type: string; host: string; phase?: string });
+    const shaking = new Set<string>();
+    let most = 0;
+    for (const { type, host, phase } of events) {
+      if (type === 'state' && phase === 'handshake') shaking.add(host);
+      else if (type === 'state') shaking.delete(host);
+      most = Math.max(most, shaking.size);
+    }
+    expect(most).toBe(1);
+    for (const host of [1, 2, 3, 4, 5, 6].map((n) => `127.0.0.${n}`)) {
+      const own = events.filter((event) => event.host === host && event.phase !== 'wait');
+      const steps = own.map(({ type, phase = type }) => phase).filter((step, i, all) => step !== all[i - 1]);
+      expect(steps).toEqual(['connect', 'handshake', 'auth', 'command', 'output', 'result']);
+    }
+  });
+
+  it('has a class for a server that lets in and then opens no session', async () => {
+    await using closed = await startSshd({ config: ['MaxSessions 0'] });
+    const { code, err } = await new Bssh(closed).on('-H', '127.0.0.1', 'true');
+    expect(code).toBe(1);
+    expect(err).toMatch(/^1 channel +127\.0\.0\.1$/m);
   });
 
   it('exits 1 when a command failed and nothing worse happened', async () => {
@@ -106,6 +132,24 @@ describe.skipIf(!requireServer('sshd'))('many hosts', () => {
     expect(err).toMatch(/^2 cancelled +127\.0\.0\.\[1,2\]$/m);
     expect(running(`sleep ${mark}`)).toBe(false);
     expect(err).not.toContain('may still run');
+  });
+
+  it('Ctrl-C once starts no further hosts, and lets those at work end', async () => {
+    const go = join(bssh.home, 'go-on');
+    const work = `echo up; until test -e ${go}; do sleep 0.1; done; echo done`;
+    const { code, out, err } = await bssh.run([...bssh.common, '-H', hosts(3), '--parallel', '1', work], {
+      started: (child) => {
+        child.stdout!.once('data', () => child.kill('SIGINT'));
+        let said = '';
+        child.stderr!.on('data', (chunk: Buffer) => {
+          said += chunk.toString();
+          if (said.includes('no further hosts')) bssh.write('go-on', '');
+        });
+      },
+    });
+    expect(out).toBe('127.0.0.1: up\n127.0.0.1: done\n');
+    expect(err).toMatch(/^1 ok +127\.0\.0\.1\n2 not-started +127\.0\.0\.\[2,3\]$/m);
+    expect(code).toBe(130);
   });
 
   it('stops launching with --fail-fast', async () => {
@@ -168,6 +212,39 @@ describe.skipIf(!requireServer('sshd'))('many hosts', () => {
     expect(err).toContain('nodes');
   });
 
+  it('says at -v that a ./config.yaml is passed over, and wants one that is named to exist', async () => {
+    const cwd = join(bssh.home, 'another-project');
+    mkdirSync(cwd);
+    bssh.write('another-project/config.yaml', 'title: something else\n');
+    const args = [...bssh.common, '-H', '127.0.0.1', '--dry-run', 'true'];
+    const note = `${cwd}/config.yaml belongs to another program: passed over`;
+    expect((await bssh.run(args, { cwd })).err).not.toContain(note);
+    expect((await bssh.run(['-v', ...args], { cwd })).err).toContain(note);
+    const missing = await bssh.run(['--config', join(cwd, 'nowhere.yaml'), ...args], { cwd });
+    expect([missing.code, missing.out]).toEqual([2, '']);
+    expect(missing.err).toContain(`${cwd}/nowhere.yaml: no such file`);
+  });
+
+  it('takes a setting from the flag, the node, the cluster, the defaults, ssh_config, and else what is built in', async () => {
+    const sshConfig = bssh.write('layers-ssh', 'Host n*\n  Port 5\n  User ssh-config\n');
+    const yaml = (defaults: string, cluster: string, node: string): string =>
+      bssh.write(
+        'layers.yaml',
+        `defaults: { ${defaults} }\nclusters:\n  c: { nodes: [{ host: n1${node} }], ${cluster} }\n`,
+      );
+    const port = async (config: string, ...flags: readonly string[]): Promise<number> => {
+      const args = ['-F', sshConfig, '--config', config, '-C', 'c', '--dry-run', '--json', ...flags, 'true'];
+      return (JSON.parse((await bssh.run(args)).out) as { port: number }).port;
+    };
+    expect(await port(yaml('port: 4', 'port: 3', ', port: 2'), '-p', '1')).toBe(1);
+    expect(await port(yaml('port: 4', 'port: 3', ', port: 2'))).toBe(2);
+    expect(await port(yaml('port: 4', 'port: 3', ''))).toBe(3);
+    expect(await port(yaml('port: 4', '', ''))).toBe(4);
+    expect(await port(yaml('', '', ''))).toBe(5);
+    bssh.write('layers-ssh', '');
+    expect(await port(yaml('', '', ''))).toBe(22);
+  });
+
   it('gives --stdin to every host, late ones too, and nothing without it', async () => {
     const input = 'x'.repeat(300_000);
     const { code, out } = await bssh.run([...bssh.common, '-H', hosts(3), '--parallel', '1', '--stdin', 'wc -c'], {
@@ -177,6 +254,14 @@ describe.skipIf(!requireServer('sshd'))('many hosts', () => {
     const early = await bssh.run([...bssh.common, '-H', hosts(2), '--stdin', 'head -c 3; echo'], { input });
     expect([early.code, lines(early.out).sort()]).toEqual([0, ['127.0.0.1: xxx', '127.0.0.2: xxx']]);
     expect((await bssh.run([...bssh.common, '-H', hosts(1), 'wc -c'], { input })).out).toBe('127.0.0.1: 0\n');
+  });
+
+  it('leaves standard input to others without --stdin', async () => {
+    const { out } = await bssh.run(
+      ['-c', '"$0" "$@"; cat', bssh.file, ...bssh.common, '-H', hosts(2), '--quiet', 'cat'],
+      { program: '/bin/sh', input: 'for the next one\n' },
+    );
+    expect(out).toBe('for the next one\n');
   });
 
   it('pings: 0 for all, 1 for some, 255 for none', async () => {
@@ -252,5 +337,25 @@ describe.skipIf(!requireServer('sshd'))('many hosts', () => {
     expect(code).toBe(0);
     expect(lines(out).sort()).toEqual(['127.0.0.1: on all', '127.0.0.2: on all']);
     expect(existsSync(join(bssh.home, 'known_hosts'))).toBe(true);
+  });
+
+  it('takes a Host of ssh_config for a host inside a Backend.AI session, whatever is said of it', async () => {
+    const env = { BACKENDAI_CLUSTER_HOSTS: 'main1,sub1', BACKENDAI_CLUSTER_HOST: 'main1' };
+    const config = bssh.write(
+      'session-hosts',
+      'Host addressed\n  HostName 127.0.0.9\nHost named\n  User me\nHost lab-*\n  User me\nHost *\n  Port 1\n',
+    );
+    for (const [word, host] of [
+      ['addressed', '127.0.0.9'],
+      ['named', 'named'],
+      ['lab-7', 'lab-7'],
+    ] as const) {
+      const { out } = await bssh.run(['-F', config, '-G', word], { env });
+      expect(lines(out)).toContain(`hostname ${host}`);
+      const { err } = await bssh.run(['-F', config, '-o', 'ProxyCommand=false', word, 'true'], { env });
+      expect(err).toContain(`Connection closed by ${host} port 1`);
+    }
+    const command = await bssh.run(['-F', config, '--dry-run', 'uptime'], { env });
+    expect(lines(command.out).map((line) => line.split(': ')[0])).toEqual(['main1', 'sub1']);
   });
 });

@@ -107,30 +107,44 @@ describe.skipIf(!requireServer('sshd'))('the output of many hosts', () => {
       expect(file('summary.txt')).toContain('# Hosts: 5, ok: 4, failed: 1, not finished: 0');
     });
 
-    it('never takes more memory than its budget and what the program is', async () => {
-      const much = 250_000_000;
-      let peak = 0;
-      const { code, stdout } = await bssh.with(
-        {
-          limit: 110_000,
-          started: (child) => {
-            const timer = setInterval(() => {
-              try {
-                const [, kib] = /^VmHWM:\s+(\d+) kB/m.exec(readFileSync(`/proc/${child.pid}/status`, 'utf8')) ?? [];
-                if (kib !== undefined) peak = Math.max(peak, Number(kib) * 1024);
-              } catch {
-                clearInterval(timer);
-              }
-            }, 20);
-            child.once('exit', () => clearInterval(timer));
+    it.each([
+      ['a stream without an end of line', [], (size: number) => size + 'web1: \n'.length],
+      ['--group', ['--group'], (size: number) => size + '==> web1: ok <==\n\n'.length],
+      ['--gather', ['--gather'], (size: number) => size + '==> web1: ok <==\n\n'.length],
+      ['--json=result', ['--json=result'], (size: number) => size],
+    ])(
+      'never takes more memory than its budget and what the program is: %s',
+      async (_, mode, length) => {
+        const much = 250_000_000;
+        let peak = 0;
+        let held = 0;
+        const { code } = await bssh.with(
+          {
+            limit: 110_000,
+            started: (child) => {
+              // Not kept: it is this process that would need the memory.
+              child.stdout!.removeAllListeners('data').on('data', (chunk: Buffer) => void (held += chunk.length));
+              const timer = setInterval(() => {
+                try {
+                  const [, kib] = /^VmHWM:\s+(\d+) kB/m.exec(readFileSync(`/proc/${child.pid}/status`, 'utf8')) ?? [];
+                  if (kib !== undefined) peak = Math.max(peak, Number(kib) * 1024);
+                } catch {
+                  clearInterval(timer);
+                }
+              }, 20);
+              child.once('exit', () => clearInterval(timer));
+            },
           },
-        },
-        ...['-H', 'web1', '--group', `yes ${'x'.repeat(99)} | head -c ${much}`],
-      );
-      expect([code, stdout.length]).toEqual([0, much + '==> web1: ok <==\n'.length]);
-      // Held: 64 MiB; the rest is Node and what is on its way.
-      expect(peak).toBeLessThan(260 * 1024 * 1024);
-    }, 120_000);
+          ...['-H', 'web1', ...mode, `head -c ${much} /dev/zero | tr '\\0' x`],
+        );
+        expect(code).toBe(0);
+        expect(held).toBeGreaterThanOrEqual(length(much));
+        // Held: 64 MiB; the rest is Node and what is on its way.
+        expect(peak).toBeGreaterThan(0);
+        expect(peak).toBeLessThan(260 * 1024 * 1024);
+      },
+      120_000,
+    );
 
     it.skipIf(!hasPty)('leaves a terminal as it is, with a status line that goes again', async () => {
       using pty = new Pty([bssh.file, ...bssh.known, '-H', 'web[1-5]', HARD], {
@@ -144,6 +158,40 @@ describe.skipIf(!requireServer('sshd'))('the output of many hosts', () => {
       expect(left).toContain('^[]0;title^G');
       expect(pty.output).toMatch(/\r\x1b\[K4 done, 1 running, 0 pending, 0 failed|3 done, .*web2 \ds/);
       expect(pty.output.trimEnd().split('\n').at(-1)).toMatch(/^web3: lost: /);
+    });
+  });
+
+  describe.skipIf(!hasPty)('on a terminal', () => {
+    const env = { PATH: process.env.PATH, HOME: '', TERM: 'xterm', LANG: 'C.UTF-8' };
+    const open = (argv: readonly string[], more: NodeJS.ProcessEnv = {}): Pty =>
+      new Pty(argv, { env: { ...env, HOME: bssh.home, ...more } });
+
+    it('is there as soon as it is said, under aligned names in colour, or without one for NO_COLOR', async () => {
+      for (const [colour, name] of [
+        [{}, '\x1b\\[\\d+mweb1\x1b\\[0m'],
+        [{ NO_COLOR: '1' }, 'web1'],
+      ] as const) {
+        const go = join(bssh.home, `go-${Object.keys(colour).length}`);
+        const work = `${WHO} echo early; until test -e ${go}; do sleep 0.1; done; echo late`;
+        using pty = open([bssh.file, ...bssh.known, '-H', 'web1,127.0.5.22', work], colour);
+        await pty.expect(new RegExp(`${name}: {7}early\\r\\n`), 20_000);
+        writeFileSync(go, '');
+        await pty.expect(new RegExp(`${name}: {7}late\\r\\n`), 20_000);
+        expect(await pty.exit).toBe(0);
+        expect(/\x1b\[\d+m/.test(pty.output)).toBe(!('NO_COLOR' in colour));
+      }
+    });
+
+    it('has no colour and no progress when standard output goes elsewhere, and the summary stays', async () => {
+      const script = '"$0" "$@" > seen; cat seen';
+      const work = 'echo said; echo bad >&2; sleep 1';
+      using pty = open(['/bin/sh', '-c', `cd && ${script}`, bssh.file, ...bssh.known, '-H', 'web[1-2]', work]);
+      expect(await pty.exit).toBe(0);
+      const shown = pty.output.split('\r\n').filter((line) => line !== '');
+      expect(shown.slice(0, 2).sort()).toEqual(['web1: bad', 'web2: bad']);
+      expect(shown[2]).toBe('2 ok  web[1,2]');
+      expect(shown.slice(3).sort()).toEqual(['web1: said', 'web2: said']);
+      expect(readFileSync(join(bssh.home, 'seen'), 'utf8')).not.toContain('\x1b');
     });
   });
 
@@ -243,6 +291,16 @@ host <host>, <n> users
     for (const [rule, status] of Object.entries(statuses)) {
       const run = await bssh.on('-H', 'web[1-3]', '--exit', rule, `${WHO} case $n in 2) exit 7;; 3) exit 9;; esac`);
       expect(`${rule} ${run.code}`).toBe(`${rule} ${status}`);
+    }
+    // Of Backend.AI's main node, wherever it stands; else of the first.
+    const session = { BACKENDAI_CLUSTER_HOSTS: 'web1,web2,web3', BACKENDAI_CLUSTER_HOST: 'web2' };
+    for (const [env, status] of [
+      [{ ...session, BACKENDAI_CLUSTER_ROLE: 'main' }, 7],
+      [{ ...session, BACKENDAI_CLUSTER_ROLE: 'sub' }, 5],
+    ] as const) {
+      const command = `${WHO} case $n in 1) exit 5;; 2) exit 7;; 3) exit 9;; esac`;
+      const run = await bssh.with({ env }, '-p', String(server.port), '-l', server.user, '--exit', 'main', command);
+      expect(`${env.BACKENDAI_CLUSTER_ROLE} ${run.code}`).toBe(`${env.BACKENDAI_CLUSTER_ROLE} ${status}`);
     }
   });
 

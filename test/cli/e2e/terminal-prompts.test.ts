@@ -81,6 +81,25 @@ describe.skipIf(!requireServer('sshd') || !hasPty)('questions', () => {
       for (let i = 0; i < 3; i++) await pty.expect(/127\.0\.0\.[123].*: .*fine/, 20_000);
       await ended(pty, 0);
       expect(pty.output.match(/password: /g)).toHaveLength(1);
+      expect(pty.output).not.toContain(TEST_USER.password);
+    });
+
+    it('are put once to a program for many hosts, and not at all when the answer is in BSSH_PASSWORD', async () => {
+      const many = [...BY_PASSWORD, '-H', '127.0.0.1,127.0.0.2,127.0.0.3', '-l', TEST_USER.name];
+      const asked = join(box.home, 'asked-for-many');
+      const program = box.write('ask-many', `#!/bin/sh\necho asked >>${asked}\necho '${TEST_USER.password}'\n`);
+      chmodSync(program, 0o755);
+      const forced = { SSH_ASKPASS: program, SSH_ASKPASS_REQUIRE: 'force' };
+      for (const [args, env] of [
+        [['-P'], forced],
+        [[], { ...forced, BSSH_PASSWORD: TEST_USER.password }],
+      ] as const) {
+        using pty = start([...many, ...args, 'echo fine'], env);
+        expect(await pty.exit).toBe(0);
+        expect(pty.output.match(/: .*fine/g)).toHaveLength(3);
+        expect(pty.output).not.toMatch(/password/i);
+        expect(readFileSync(asked, 'utf8')).toBe('asked\n');
+      }
     });
   });
 

@@ -286,19 +286,21 @@ describe('summary', () => {
       ends(5, { class: 'signal', signal: 'SEGV' }),
       ends(6, { class: 'signal', signal: 'SEGV' }),
       ends(7, { class: 'cancelled', gone: false }),
+      ends(10, { class: 'cancelled', gone: true }),
       ends(8, { class: 'not-started' }),
       ends(9, { class: 'not-started' }),
     ];
-    const { stderr } = await play(names(10), events);
+    const { stderr } = await play(names(11), events);
     expect(stderr.text.slice(stderr.text.indexOf('3 ok'))).toBe(`3 ok               node[1-3]
 2 not-started      node[9,10]
-1 cancelled        node8
+2 cancelled        node[8,11]
 2 command-timeout  node[4,5]
 2 signal SEGV      node[6,7]
 node4: command-timeout (the remote process is gone): too long
 node5: command-timeout (the remote process may still run): too long
 node[6,7]: signal SEGV: last word
 node8: cancelled (the remote process may still run)
+node11: cancelled (the remote process is gone)
 `);
   });
 });

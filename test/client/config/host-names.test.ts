@@ -2,7 +2,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';
-import { configuredHosts } from '../../../client/config/host-names.ts';
+import { configuredHosts, isConfiguredHost } from '../../../client/config/host-names.ts';
 import { algorithmSets, localResolveEnv } from '../../../client/config/local-env.ts';
 import { defaultAlgorithms, nobleCrypto, supportedAlgorithms } from '../../../client/index.ts';
 import { freshDir } from '../../interop/servers.ts';
@@ -52,5 +52,16 @@ describe('configuredHosts', () => {
 
   it('of nobody are none', () => {
     expect(configuredHosts(env())).toEqual([]);
+  });
+});
+
+describe('isConfiguredHost', () => {
+  it('is what a Host line is about, whatever it says, and not what all of them are about', () => {
+    write('.ssh/config', 'Include other\nHost a lab-* !lab-7\nHost * !x\n  HostName %h.example.com\nHost ??\n');
+    write('.ssh/other', 'Host o\n');
+    const known = ['a', 'lab-1', 'lab-7', 'o', 'x', 'uptime', 'ab'].filter((name) => isConfiguredHost(name, env()));
+    expect(known).toEqual(['a', 'lab-1', 'o']);
+    expect(isConfiguredHost('b', env(), write('f', 'Host b\n'))).toBe(true);
+    expect(isConfiguredHost('a', env(), join(home, 'f'))).toBe(false);
   });
 });
