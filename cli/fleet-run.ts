@@ -211,16 +211,17 @@ export async function runFleetJob(
   return code;
 }
 
-const ourInterrupts = (rendering: Rendering): Interrupts =>
-  new Interrupts({
-    stages: 2,
-    onStage: (stage) =>
-      rendering.message(
-        stage === 'stop'
-          ? 'Interrupted: no further hosts are started; once more ends what runs.\n'
-          : 'Ending what runs ...\n',
-      ),
-  });
+function ourInterrupts(rendering: Rendering): Interrupts {
+  const onStage = (stage: 'stop' | 'abort'): void => {
+    const standing = rendering.standing();
+    rendering.message(
+      stage === 'stop'
+        ? `Interrupted: no further hosts are started; once more ends what runs.\n${standing === undefined ? '' : `${standing}\n`}`
+        : 'Ending what runs ...\n',
+    );
+  };
+  return new Interrupts({ stages: 2, onStage });
+}
 
 /** The whole screen for the run; loaded only when asked for. */
 async function openTui(

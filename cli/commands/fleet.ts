@@ -27,6 +27,7 @@ import { askSudoPassword, type Ready, Work } from '../remote/work.ts';
 import type { Rendering } from '../render/index.ts';
 import { SpooledStdin } from '../spooled-stdin.ts';
 import { neutraliseLine } from '../terminal.ts';
+import { Steps } from './steps.ts';
 
 /** Channel windows for many hosts: memory is their number times this. */
 const FLEET_WINDOW = 1024 * 1024;
@@ -80,10 +81,14 @@ async function pingAll(intent: ClusterIntent, context: RunContext): Promise<numb
     printOut(dryRun(intent, entries));
     return 0;
   }
+  const { output } = intent.run;
+  // Who compares answers wants them alike; programs have the times with the result.
+  const steps = output === 'stream' || output === 'group' ? new Steps() : undefined;
   return runFleetJob(intent, context, entries, () => ({
     label: 'ping',
     timeout: (entry) => entry.selected.timeout * 1000,
-    task: (_, host, connect) => ping(host, connect),
+    task: (_, host, connect) => ping(host, connect, steps),
+    observe: (event) => steps?.event(event),
     exitCode: ({ results }) => pingCode(results.map((result) => result.class === 'ok')),
   }));
 }
@@ -136,10 +141,10 @@ export function dryRun(
 const pingCode = (answers: readonly boolean[]): number =>
   answers.every(Boolean) ? 0 : answers.some(Boolean) ? 1 : 255;
 
-async function ping(host: HostContext, connect: Connect): Promise<TaskOutcome> {
+async function ping(host: HostContext, connect: Connect, steps: Steps | undefined): Promise<TaskOutcome> {
   const { connection } = await connect();
   host.phase('command');
-  await host.output('stdout', Buffer.from('alive\n'));
+  await host.output('stdout', Buffer.from(`alive${steps?.text(host.index) ?? ''}\n`));
   await connection.close();
   return { exitStatus: 0 };
 }

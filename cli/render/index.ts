@@ -20,15 +20,16 @@ import { Output, samePlace } from './output.ts';
 import { combine, type Renderer, type RenderHost } from './renderer.ts';
 import { SameCheck } from './same.ts';
 import { SpillStore } from './spill.ts';
-import { type Progress, StatusLine } from './status.ts';
+import { StatusLine } from './status.ts';
 import { type Look, StreamRenderer } from './stream.ts';
 import { SummaryRenderer } from './summary.ts';
+import { type Progress, Tally } from './tally.ts';
 
 export type { Baseline, Earlier } from './baseline.ts';
 export { fileNames } from './files.ts';
 export type { Renderer, RenderHost } from './renderer.ts';
 export { classLabel } from './renderer.ts';
-export type { Progress } from './status.ts';
+export type { Progress } from './tally.ts';
 
 /** `none` shows no remote output: files alone. */
 export type OutputMode = 'stream' | 'group' | 'gather' | 'diff' | 'json' | 'json-result' | 'none';
@@ -77,6 +78,8 @@ export interface RenderOptions {
 export interface Rendering extends Renderer {
   /** A message of ours on stderr, whole lines, in order with everything else. */
   message(text: string): void;
+  /** Where the run stands, when no status line shows it. */
+  standing(): string | undefined;
   /** An event of the command's own about a host; only `json` shows it. */
   note(host: number, fields: Note): void;
   /** After the end: did hosts not answer the same, or not as they did, when they were to? */
@@ -93,16 +96,15 @@ export function createRenderer(options: RenderOptions): Rendering {
   const masks = options.masks ?? [];
   const compares = collects || options.expectSame || options.baseline !== undefined;
   const answers = compares ? new Answers({ hosts, store, masks, keep: collects }) : undefined;
-  const status = watched
-    ? new StatusLine({
-        hosts,
-        write: (text) => void stderr.write(text),
-        columns: () => stderr.columns ?? 80,
-        clock,
-        progress: options.progress,
-        ...(answers && { answers: () => answerSizes(answers.sizes()) }),
-      })
-    : undefined;
+  const counted = {
+    hosts,
+    clock,
+    progress: options.progress,
+    ...(answers && { answers: () => answerSizes(answers.sizes()) }),
+  };
+  const write = (text: string): void => void stderr.write(text);
+  const status = watched ? new StatusLine({ ...counted, write, columns: () => stderr.columns ?? 80 }) : undefined;
+  const tally = new Tally(counted);
   const aside = { onClosed: options.onClosed, before: () => status?.hide(), after: () => status?.drawSoon() };
   const out = new Output(stdout, aside);
   const shared =
@@ -119,7 +121,7 @@ export function createRenderer(options: RenderOptions): Rendering {
   const view =
     options.view ?? modeRenderer(mode, { hosts, store, out, err, looks, prefix: options.prefix ?? true, now }, compare);
   if (view) parts.push(view);
-  if (status) parts.push(status);
+  parts.push(status ?? tally);
   if (!options.quiet && !isJson) parts.push(new SummaryRenderer({ hosts, err, color: looks.stderr.color, isUnwanted }));
   const json = view instanceof JsonEvents || view instanceof JsonResults ? view : undefined;
   // The summary is the last word, but as prose the verdicts stand under it.
@@ -139,6 +141,7 @@ export function createRenderer(options: RenderOptions): Rendering {
       }
     },
     message: (text) => (options.view ? options.view.message(text) : err.writeText(neutralise(text))),
+    standing: () => (status || options.view ? undefined : tally.text()),
     note(host, fields) {
       if (view instanceof JsonEvents) view.note(host, fields);
     },

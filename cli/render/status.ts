@@ -5,42 +5,27 @@
  * which `hide` takes away; the cursor is never hidden.
  */
 
-import { type FleetClock, type FleetOutcome, type HostEvent, isFailure } from '../../client/index.ts';
-import { cutToWidth, neutraliseLine } from '../terminal.ts';
-import type { Renderer, RenderHost } from './renderer.ts';
+import type { FleetClock, FleetOutcome, HostEvent } from '../../client/index.ts';
+import { cutToWidth } from '../terminal.ts';
+import type { Renderer } from './renderer.ts';
+import { Tally, type TallyOptions } from './tally.ts';
 
 /** A run shorter than this shows no line at all. */
 const FIRST_DRAW = 300;
 const REDRAW = 100;
 /** Without events the seconds still count. */
 const TICK = 1000;
-const SLOWEST = 3;
 
-export interface StatusOptions {
-  readonly hosts: readonly RenderHost[];
+export interface StatusOptions extends TallyOptions {
   /** Straight to the terminal, unbuffered. */
   readonly write: (text: string) => void;
   readonly columns: () => number;
   readonly clock: FleetClock;
-  readonly progress?: Progress | undefined;
-  /** What the answers so far look like; empty for nothing to say. */
-  readonly answers?: (() => string) | undefined;
-}
-
-/** What a run that knows its amount of work says beside the counts. */
-export interface Progress {
-  /** Of one host, in place of its seconds; undefined while there is nothing to say. */
-  host(index: number): string | undefined;
-  total(): string | undefined;
 }
 
 export class StatusLine implements Renderer {
   private readonly options: StatusOptions;
-  /** Hosts at work and since when; the longest are first. */
-  private readonly running = new Map<number, number>();
-  private ok = 0;
-  private failed = 0;
-  private ended = 0;
+  private readonly tally: Tally;
   private visible = false;
   private over = false;
   private drawnAt: number;
@@ -49,6 +34,7 @@ export class StatusLine implements Renderer {
 
   constructor(options: StatusOptions) {
     this.options = options;
+    this.tally = new Tally(options);
     // As if just drawn, so that the first line comes only after a while.
     this.drawnAt = options.clock.now() + FIRST_DRAW - REDRAW;
     this.drawSoon();
@@ -56,17 +42,7 @@ export class StatusLine implements Renderer {
 
   event(event: HostEvent): void {
     if (event.type === 'output') return;
-    const { host } = event;
-    if (event.type === 'state') {
-      if (!this.running.has(host)) this.running.set(host, this.options.clock.now());
-    } else {
-      this.running.delete(host);
-    }
-    if (event.type === 'result') {
-      this.ended++;
-      if (event.result.class === 'ok') this.ok++;
-      else if (isFailure(event.result)) this.failed++;
-    }
+    this.tally.event(event);
     this.drawSoon();
   }
 
@@ -89,19 +65,7 @@ export class StatusLine implements Renderer {
 
   /** The text of the line, whatever its length. */
   text(): string {
-    const { hosts, clock, progress, answers } = this.options;
-    const pending = hosts.length - this.ended - this.running.size;
-    const counts = `${this.ok} done, ${this.running.size} running, ${pending} pending, ${this.failed} failed`;
-    const slowest: string[] = [];
-    for (const [host, since] of this.running) {
-      if (slowest.length === SLOWEST) break;
-      const work = progress?.host(host) ?? `${Math.floor((clock.now() - since) / 1000)}s`;
-      slowest.push(`${hosts[host]!.name} ${work}`);
-    }
-    const parts = [counts, answers?.() ?? '', progress?.total() ?? '', slowest.join(', ')].filter(
-      (part) => part !== '',
-    );
-    return neutraliseLine(parts.join(' | '));
+    return this.tally.text();
   }
 
   private arm(ms: number): void {

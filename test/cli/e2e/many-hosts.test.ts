@@ -148,6 +148,9 @@ describe.skipIf(!requireServer('sshd'))('many hosts', () => {
       },
     });
     expect(out).toBe('127.0.0.1: up\n127.0.0.1: done\n');
+    expect(err).toMatch(
+      /^Interrupted: no further hosts are started; .*\n0 done, 1 running, 0 pending, 0 failed \| 127\.0\.0\.1 \ds\n/m,
+    );
     expect(err).toMatch(/^1 ok +127\.0\.0\.1\n2 not-started +127\.0\.0\.\[2,3\]$/m);
     expect(code).toBe(130);
   });
@@ -262,6 +265,20 @@ describe.skipIf(!requireServer('sshd'))('many hosts', () => {
       { program: '/bin/sh', input: 'for the next one\n' },
     );
     expect(out).toBe('for the next one\n');
+  });
+
+  it('pings: says how long each step took', async () => {
+    const { code, out } = await bssh.on('-H', hosts(2), 'ping');
+    expect(code).toBe(0);
+    for (const line of lines(out))
+      expect(line).toMatch(/^127\.0\.0\.\d: alive: connect \d+ ms, handshake \d+ ms, auth \d+ ms$/);
+    expect(lines(out)).toHaveLength(2);
+    const json = lines((await bssh.on('-H', hosts(1), '--json', 'ping')).out).map((line) => JSON.parse(line));
+    const { phases } = json.find(({ type }) => type === 'result') as { phases: object };
+    expect(Object.keys(phases)).toEqual(expect.arrayContaining(['connect', 'handshake', 'auth']));
+    // What differs from host to host would keep apart who answers alike.
+    const gathered = await bssh.on('-H', hosts(2), '--gather', 'ping');
+    expect(gathered.out).toBe('==> 127.0.0.[1,2] (2): ok <==\nalive\n');
   });
 
   it('pings: 0 for all, 1 for some, 255 for none', async () => {
