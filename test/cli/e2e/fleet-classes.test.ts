@@ -119,6 +119,7 @@ describe.skipIf(!requireServer('sshd'))('a run that is cut short', () => {
       },
     });
     expect(err).toMatch(/^2 cancelled +127\.0\.0\.\[1,2\]$/m);
+    expect(err).toContain('(the remote process is gone)');
     expect(left(mark)).toEqual([]);
     expect(code).toBe(130);
   });
@@ -150,11 +151,13 @@ describe.skipIf(!requireServer('sshd'))('a run that is cut short', () => {
   });
 
   it('asks what runs to end before it is killed', async () => {
-    const cleanUp = `trap 'echo cleaned up; exit 9' TERM; while :; do sleep 0.1; done`;
-    const { code, out, err } = await bssh.on('-H', '127.0.0.1', '--timeout', '2', cleanUp);
-    expect(out).toBe('127.0.0.1: cleaned up\n');
-    expect(err).toMatch(/^127\.0\.0\.1: command-timeout \(the remote process is gone\)/m);
-    expect(code).toBe(3);
+    const cleanUp = `trap 'echo cleaned up; exit 9' TERM; echo up; while :; do sleep 0.1; done`;
+    const { code, out, err } = await bssh.run([...bssh.common, '-H', '127.0.0.1', cleanUp], {
+      started: (child) => child.stdout!.once('data', () => child.kill('SIGTERM')),
+    });
+    expect(out).toBe('127.0.0.1: up\n127.0.0.1: cleaned up\n');
+    expect(err).toMatch(/^127\.0\.0\.1: cancelled \(the remote process is gone\)/m);
+    expect(code).toBe(143);
   });
 
   it('says who survived: what made itself a daemon', async () => {

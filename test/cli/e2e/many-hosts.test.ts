@@ -115,6 +115,20 @@ describe.skipIf(!requireServer('sshd'))('many hosts', () => {
     expect((await bssh.on('-H', '127.0.0.1', '--timeout', '0', 'sleep 2; echo done')).out).toBe('127.0.0.1: done\n');
   });
 
+  it('takes the timeout of the configuration when none is given', async () => {
+    const config = bssh.write(
+      'timeouts.yaml',
+      'defaults: { timeout: 1 }\nclusters:\n  short: { nodes: [127.0.0.1] }\n  long: { nodes: [127.0.0.2], timeout: 0 }\n',
+    );
+    const { code, out, err } = await bssh.on(
+      ...['--config', config, '-C', 'short', '-C', 'long', '-H', '127.0.0.3'],
+      'sleep 2.5; echo done',
+    );
+    expect([code, out]).toEqual([3, '127.0.0.2: done\n']);
+    expect(err).toMatch(/^2 command-timeout +127\.0\.0\.\[1,3\]$/m);
+    expect((await bssh.on('--config', config, '-C', 'short', '--timeout', '0', 'sleep 1.5')).code).toBe(0);
+  });
+
   it('Ctrl-C twice ends the remote processes and exits 130', async () => {
     const mark = `32${process.pid}`;
     const { code, err } = await bssh.run([...bssh.common, '-H', hosts(2), `echo up; exec sleep ${mark}`], {

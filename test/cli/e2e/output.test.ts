@@ -1,6 +1,6 @@
 // What hosts answer, compared and told to programs; and the hosts that make it hard: one that prints much, one that is
 // silent for long, one that dies, one that floods stderr with control sequences. In every mode, on real connections.
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { requireServer, type Server, startSshd } from '../../interop/servers.ts';
@@ -112,6 +112,7 @@ describe.skipIf(!requireServer('sshd'))('the output of many hosts', () => {
       ['--group', ['--group'], (size: number) => size + '==> web1: ok <==\n\n'.length],
       ['--gather', ['--gather'], (size: number) => size + '==> web1: ok <==\n\n'.length],
       ['--json=result', ['--json=result'], (size: number) => size],
+      ['--output-dir', ['--output-dir', 'much'], (size: number) => size],
     ])(
       'never takes more memory than its budget and what the program is: %s',
       async (_, mode, length) => {
@@ -137,6 +138,9 @@ describe.skipIf(!requireServer('sshd'))('the output of many hosts', () => {
           },
           ...['-H', 'web1', ...mode, `head -c ${much} /dev/zero | tr '\\0' x`],
         );
+        const dir = join(bssh.home, 'much');
+        for (const name of mode.includes('much') ? readdirSync(dir) : []) held += statSync(join(dir, name)).size;
+        rmSync(dir, { recursive: true, force: true });
         expect(code).toBe(0);
         expect(held).toBeGreaterThanOrEqual(length(much));
         // Held: 64 MiB; the rest is Node and what is on its way.

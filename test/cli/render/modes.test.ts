@@ -201,6 +201,30 @@ one
     expect(stderr.text).toBe(`==> node2: exit 3 <==\ndf: /x: no such file\n${SUMMARY}`);
   });
 
+  it('shows it while others are at work', async () => {
+    const stdout = new Kept();
+    const renderer = createRenderer({
+      hosts: [{ name: 'slow' }, { name: 'quick' }],
+      command: '',
+      mode: 'group',
+      stdout,
+      stderr: new Kept(),
+      env: {},
+      clock: new FakeClock(),
+      now: () => 0,
+    });
+    for (const event of [output(0, 'begun\n'), output(1, 'said\n')]) await renderer.event(event);
+    await settle();
+    expect(stdout.text).toBe('');
+    await renderer.event(ends(1, { class: 'ok' }));
+    await settle();
+    expect(stdout.text).toBe('==> quick: ok <==\nsaid\n');
+    const [slow, quick] = [result({ class: 'lost' }), result({ class: 'ok' })];
+    await renderer.event({ type: 'result', host: 0, result: slow });
+    await renderer.end({ results: [slow, quick], ms: 1 });
+    expect(stdout.text).toBe('==> quick: ok <==\nsaid\n==> slow: lost <==\nbegun\n');
+  });
+
   it('keeps both streams in the order they came where they lead to one place', async () => {
     const events = [output(0, 'a\n'), output(0, 'b\n', 'stderr'), output(0, 'c\n'), ends(0, { class: 'ok' })];
     const { stdout } = await play(['h'], events, { mode: 'group', merged: true, quiet: true });
