@@ -262,6 +262,33 @@ describe.skipIf(!requireServer('sshd'))('many hosts', () => {
     expect(await port(yaml('', '', ''))).toBe(22);
   });
 
+  it('has one connection for each distinct way through jump hosts, whoever is behind it', async () => {
+    const hop = (n: number): string => `${bssh.server.user}@127.0.8.${n}:${bssh.server.port}`;
+    const config = bssh.write(
+      'jumps.yaml',
+      `clusters:
+  one: { nodes: ['127.0.0.[1-3]'], jump_host: '${hop(1)}' }
+  two: { nodes: [127.0.0.4, 127.0.0.5, { host: 127.0.0.6, jump_host: [${hop(2)}, ${hop(1)}] }], jump_host: '${hop(2)}' }
+`,
+    );
+    const from = ['--config', config, '-C', 'one', '-C', 'two'];
+    const plan = lines((await bssh.on(...from, '--dry-run', '--json', 'true')).out).map((line) => JSON.parse(line));
+    expect(plan.map(({ host, jump }) => `${host} via ${jump}`)).toEqual([
+      ...[1, 2, 3].map((n) => `127.0.0.${n} via 127.0.8.1`),
+      ...[4, 5].map((n) => `127.0.0.${n} via 127.0.8.2`),
+      '127.0.0.6 via 127.0.8.2,127.0.8.1',
+    ]);
+    const log = bssh.server.log().length;
+    const { code, out } = await bssh.on(...from, 'echo in');
+    expect([code, lines(out)]).toEqual([0, expect.arrayContaining([1, 2, 3, 4, 5, 6].map((n) => `127.0.0.${n}: in`))]);
+    const logins = bssh.server
+      .log()
+      .slice(log)
+      .match(/Accepted publickey/g);
+    // Six hosts; the two ways that begin at a host of their own, and the one that goes on from there.
+    expect(logins).toHaveLength(6 + 3);
+  });
+
   it('gives --stdin to every host, late ones too, and nothing without it', async () => {
     const input = 'x'.repeat(300_000);
     const { code, out } = await bssh.run([...bssh.common, '-H', hosts(3), '--parallel', '1', '--stdin', 'wc -c'], {
