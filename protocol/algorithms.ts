@@ -57,8 +57,23 @@ export interface AlgorithmPreferences {
 
 const namesOf = (rows: readonly { name: string }[]): string[] => rows.map((row) => row.name);
 
+/** A provider does not change, and a run on many hosts asks about the same one for each of them. */
+function oncePerProvider(
+  make: (crypto: CryptoProvider) => AlgorithmPreferences,
+): (crypto: CryptoProvider) => AlgorithmPreferences {
+  const known = new WeakMap<CryptoProvider, AlgorithmPreferences>();
+  return (crypto) => {
+    let made = known.get(crypto);
+    if (made === undefined) {
+      made = make(crypto);
+      known.set(crypto, made);
+    }
+    return made;
+  };
+}
+
 /** Every name the provider can do, preferred or not, in table order. */
-export function supportedAlgorithms(crypto: CryptoProvider): AlgorithmPreferences {
+export const supportedAlgorithms = oncePerProvider((crypto) => {
   const usable = <R extends { name: string; available(crypto: CryptoProvider): boolean }>(rows: readonly R[]) =>
     namesOf(rows.filter((row) => row.available(crypto)));
   return {
@@ -68,13 +83,13 @@ export function supportedAlgorithms(crypto: CryptoProvider): AlgorithmPreference
     macs: usable(macRows),
     compression: namesOf(compressionRows),
   };
-}
+});
 
 /**
  * What is offered unless the user says otherwise. The order follows the provider: where the platform helps, AES-GCM
  * leads and HMAC comes before UMAC; where everything is JavaScript, ChaCha20-Poly1305 and UMAC cost least.
  */
-export function defaultAlgorithms(crypto: CryptoProvider): AlgorithmPreferences {
+export const defaultAlgorithms = oncePerProvider((crypto) => {
   const wanted = <R extends { name: string; default: boolean; available(crypto: CryptoProvider): boolean }>(
     rows: readonly R[],
   ) => namesOf(rows.filter((row) => row.default && row.available(crypto)));
@@ -96,4 +111,4 @@ export function defaultAlgorithms(crypto: CryptoProvider): AlgorithmPreferences 
     macs,
     compression: ['none', 'zlib@openssh.com'],
   };
-}
+});

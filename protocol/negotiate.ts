@@ -37,6 +37,30 @@ export const marker = {
   strictServer: 'kex-strict-s-v00@openssh.com',
 } as const;
 
+/** Within a run on many hosts all offers are alike but for the cookie: ours is written once, theirs are read once. */
+let lastMade: { readonly lists: string; readonly payload: Uint8Array } | undefined;
+const recentlyRead: { readonly payload: Uint8Array; readonly init: KexInit }[] = [];
+/** Ours, and the servers of a few releases. */
+const RECENT = 4;
+const COOKIE_AT = 1;
+const COOKIE_LENGTH = 16;
+
+/** Decodes a KEXINIT; one that says the same as an earlier one, byte for byte, is not parsed again. */
+export function readKexInit(payload: Uint8Array): KexInit {
+  let read = recentlyRead.find((each) => sameButCookie(each.payload, payload));
+  if (read === undefined) {
+    read = { init: KexInit.decode(payload), payload: payload.slice() };
+    if (recentlyRead.push(read) > RECENT) recentlyRead.shift();
+  }
+  return { ...read.init, cookie: payload.subarray(COOKIE_AT, COOKIE_AT + COOKIE_LENGTH) };
+}
+
+function sameButCookie(a: Uint8Array, b: Uint8Array): boolean {
+  if (a.length !== b.length || a[0] !== b[0]) return false;
+  for (let at = COOKIE_AT + COOKIE_LENGTH; at < a.length; at++) if (a[at] !== b[at]) return false;
+  return true;
+}
+
 export function buildKexInit(
   crypto: CryptoProvider,
   role: Role,
@@ -48,8 +72,17 @@ export function buildKexInit(
     : role === 'client'
       ? [marker.extInfoClient, marker.strictClient]
       : [marker.extInfoServer, marker.strictServer];
-  return KexInit.encode({
-    cookie: crypto.random(16),
+  const { kex, hostKeys, ciphers, macs, compression } = offer;
+  const lists = [kex, markers, hostKeys, ciphers, macs, compression].join(' ');
+  if (lastMade?.lists !== lists) lastMade = { lists, payload: encodeOffer(offer, markers) };
+  const payload = lastMade.payload.slice();
+  payload.set(crypto.random(COOKIE_LENGTH), COOKIE_AT);
+  return payload;
+}
+
+const encodeOffer = (offer: AlgorithmPreferences, markers: readonly string[]): Uint8Array =>
+  KexInit.encode({
+    cookie: new Uint8Array(COOKIE_LENGTH),
     kex: [...offer.kex, ...markers],
     hostKey: offer.hostKeys,
     cipherClientToServer: offer.ciphers,
@@ -63,7 +96,6 @@ export function buildKexInit(
     firstKexPacketFollows: false,
     reserved: 0,
   });
-}
 
 export type AlgorithmKind = 'kex' | 'host key' | 'cipher' | 'mac' | 'compression';
 

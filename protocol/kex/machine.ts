@@ -24,6 +24,7 @@ import {
   neededStrength,
   negotiate,
   type Role,
+  readKexInit,
 } from '../negotiate.ts';
 import type { Opener, Sealer } from '../packet/cipher.ts';
 import { deriveKey, exchangeHash } from './hash.ts';
@@ -164,7 +165,7 @@ export class KexMachine {
   #onInit(payload: Uint8Array): void {
     const state = this.#state;
     if (state.at !== 'idle' && state.at !== 'init-sent') throw protocolError('KEXINIT in the middle of a key exchange');
-    const theirInit = KexInit.decode(payload);
+    const theirInit = readKexInit(payload);
     this.#port.note('SSH2_MSG_KEXINIT received');
     const { role, crypto } = this.#port;
     if (this.#binding === undefined) {
@@ -180,7 +181,7 @@ export class KexMachine {
     }
     this.inboundNarrow = true;
     const ours = state.at === 'init-sent' ? state.ours : this.#sendInit();
-    const ourInit = KexInit.decode(ours);
+    const ourInit = readKexInit(ours);
     const chosen = negotiate(role, ourInit, theirInit);
     const situation = { strength: neededStrength(chosen), note: (text: string) => this.#port.note(text) };
     const run: Run =

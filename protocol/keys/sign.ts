@@ -92,7 +92,9 @@ export const signatureRows: readonly SignatureRow[] = [
   ...plains.filter((plain) => !plain.default).map((plain) => toRow(plain, false)),
 ];
 
-export const signatureRow = (name: string): SignatureRow | undefined => signatureRows.find((row) => row.name === name);
+const rowsByName: ReadonlyMap<string, SignatureRow> = new Map(signatureRows.map((row) => [row.name, row]));
+
+export const signatureRow = (name: string): SignatureRow | undefined => rowsByName.get(name);
 
 /** The algorithms a key (or certificate) of this type can sign with, best first, those off by default included. */
 export const signatureAlgorithmsFor = (blobType: string): string[] =>

@@ -75,10 +75,10 @@ export class Reader {
   nameList(): string[] {
     const bytes = this.string(limits.nameListBytes);
     if (bytes.length === 0) return [];
-    for (const byte of bytes) {
-      if (byte < 0x21 || byte > 0x7e) throw malformed('name-list with a byte that is no printable US-ASCII');
-    }
-    const names = decodeUtf8(bytes).split(',');
+    const list = decodeUtf8(bytes);
+    // What is no UTF-8 has become U+FFFD.
+    if (/[^!-~]/.test(list)) throw malformed('name-list with a byte that is no printable US-ASCII');
+    const names = list.split(',');
     if (names.length > limits.nameListEntries) throw malformed(`name-list of ${names.length} names`);
     return names;
   }
