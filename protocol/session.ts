@@ -83,6 +83,9 @@ const FAKE_KEY = new Uint8Array(5);
 /** Bytes formed in one `takeOutput`: enough for a socket write to be worth its cost, few enough to stay fair. */
 const OUTPUT_BUDGET = 128 * 1024;
 
+const earliest = (a: number | undefined, b: number | undefined): number | undefined =>
+  a === undefined ? b : b === undefined ? a : Math.min(a, b);
+
 export class Session {
   readonly role: Role;
   readonly crypto: CryptoProvider;
@@ -522,8 +525,7 @@ export class Session {
     if (this.#events.ended || !this.#authenticated) return undefined;
     const rekey = this.#kex.idle ? this.#policy.deadline(this.#inbound, this.#outbound) : undefined;
     const alive = this.#kex.parked ? undefined : this.#liveness.deadline();
-    const wanted = [rekey, alive, this.mux.deadline(), this.#keystrokes?.deadline()].filter((at) => at !== undefined);
-    return wanted.length === 0 ? undefined : Math.min(...wanted);
+    return earliest(earliest(rekey, alive), earliest(this.mux.deadline(), this.#keystrokes?.deadline()));
   }
 
   // ---- inside

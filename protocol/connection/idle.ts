@@ -38,9 +38,15 @@ export class IdleWatch {
   }
 
   deadline(): number | undefined {
+    if (this.#unlimited) return undefined;
     let first = Number.POSITIVE_INFINITY;
     for (const { after, at } of this.#watches()) if (at !== undefined) first = Math.min(first, at + after);
     return first === Number.POSITIVE_INFINITY ? undefined : first;
+  }
+
+  /** Nothing is limited: the common case, asked about several times a packet. */
+  get #unlimited(): boolean {
+    return this.#all === undefined && this.#watched.size === 0;
   }
 
   *#watches(): Iterable<Watch> {
@@ -51,6 +57,7 @@ export class IdleWatch {
   /** Those of `channels` that have had their time, each said once. */
   overdue(now: number, channels: Iterable<Channel>): Channel[] {
     this.#now = now;
+    if (this.#unlimited) return [];
     const isOver = (watch: Watch | undefined): boolean => {
       if (watch === undefined) return false;
       watch.at ??= now;
