@@ -260,7 +260,8 @@ function connection(
       onPhase: (phase) => host.phase(phase),
       onBanner,
       warn: (text) => context.log.info(`${entry.name}: ${text}`),
-      log: logTo(context.log, `${entry.name}: `),
+      // Without a log nothing is worded for it: notes of a thousand log-ins cost more than one would think.
+      log: context.log.wants('verbose') ? logTo(context.log, `${entry.name}: `) : undefined,
     }),
   );
 }

@@ -62,12 +62,15 @@ export class AuthExchange {
   #startWaiting(): void {
     if (this.#patience === undefined) return;
     const { after, over } = this.#patience;
-    const error = new SshError('timeout', 'the server did not answer the log-in in time', {
-      by: 'peer',
-      detail: { what: 'auth', after },
-    });
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(over, after, error);
+    this.#timer = setTimeout(() => {
+      over(
+        new SshError('timeout', 'the server did not answer the log-in in time', {
+          by: 'peer',
+          detail: { what: 'auth', after },
+        }),
+      );
+    }, after);
   }
 
   event(event: ClientAuthEvent): void {

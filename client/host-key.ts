@@ -141,7 +141,10 @@ class Judgement {
     this.#shown = {
       name: knownHostName(this.#query),
       label: keyTypeLabel(hostKey.key),
-      fingerprint: fingerprint(rules.crypto, hostKey.key.blob, rules.fingerprintHash ?? 'sha256'),
+      // Asked for by messages alone.
+      get fingerprint() {
+        return fingerprint(rules.crypto, hostKey.key.blob, rules.fingerprintHash ?? 'sha256');
+      },
     };
   }
 
@@ -181,6 +184,7 @@ class Judgement {
   }
 
   #announce(): void {
+    if (this.#rules.log === undefined) return;
     const { certificate } = this.#question.hostKey;
     const print = this.#shown.fingerprint;
     if (certificate === undefined) return this.#log(1, `Server host key: ${this.#key.type} ${print}`);

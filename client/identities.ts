@@ -259,7 +259,7 @@ async function toIdentity(
     label,
     blob: certificate?.blob ?? key.blob,
     type,
-    description: describe(sources, { ...candidate, key }),
+    ...(sources.log && { description: describe(sources, { ...candidate, key }) }),
     algorithms: signatureAlgorithmsFor(type),
   };
   if (entry !== undefined && agent !== undefined) {
