@@ -147,7 +147,7 @@ class Download {
       } else {
         const stat = { size, mode, atime: times?.atime, mtime: times?.mtime };
         const followTarget = above === undefined && this.#options.followTarget;
-        const target = await openTarget(to, stat, { followTarget });
+        const target = openTarget(to, stat, { followTarget });
         this.#file = { target, from, stat, size, at: 0, block: undefined, held: 0, failed: undefined };
       }
     } catch (cause) {
@@ -181,7 +181,7 @@ class Download {
     file.at += held;
     if (!block || file.failed !== undefined) return;
     await new Promise<void>((resolve) => {
-      writeAll(target.file.fd, block.subarray(0, held), at, (error) => {
+      writeAll(target.fd, block.subarray(0, held), at, (error) => {
         if (error) file.failed = fileError(error, target.path);
         resolve();
       });

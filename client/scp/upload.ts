@@ -171,7 +171,7 @@ export class ScpUpload {
         const target = joinRemote(to, name);
         await tally.attempt(path, async () => {
           tally.entry(depth);
-          let found = await lookLocal(path);
+          let found = lookLocal(path);
           if (found?.isSymbolicLink() && links === 'follow') found = await local(path, stat(toLocal(path)));
           if (found?.isDirectory()) {
             await this.#directory(source, path, target, name, found, depth + 1, tally);

@@ -6,6 +6,8 @@
 
 /** Two of the 255 KiB that OpenSSH takes and gives in one request. */
 export const BLOCK_BYTES = 510 * 1024;
+/** Content up to this size is read or written in one synchronous call, and gets memory to measure. */
+export const AT_ONCE_BYTES = 64 * 1024;
 /** Blocks kept for the next transfer. */
 const MOST_KEPT = 16;
 /**
@@ -16,9 +18,11 @@ export const SPAN_BYTES = 40 * 1024 * 1024;
 
 const kept: Uint8Array[] = [];
 
-export const takeBlock = (): Uint8Array => kept.pop() ?? Buffer.allocUnsafeSlow(BLOCK_BYTES);
+/** Room for `length` bytes. */
+export const takeBlock = (length = BLOCK_BYTES): Uint8Array =>
+  length <= AT_ONCE_BYTES ? Buffer.allocUnsafe(length) : (kept.pop() ?? Buffer.allocUnsafeSlow(BLOCK_BYTES));
 
 /** Only when nobody reads or writes it any more. */
 export function giveBlock(block: Uint8Array): void {
-  if (kept.length < MOST_KEPT) kept.push(block);
+  if (kept.length < MOST_KEPT && block.length === BLOCK_BYTES) kept.push(block);
 }

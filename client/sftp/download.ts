@@ -24,7 +24,7 @@ export async function download(
   if (stat.kind !== 'file' && stat.kind !== 'unknown') throw notAFile(remotePath, stat.kind);
   const from = await sftp.open(remotePath, 'r', options);
   try {
-    const target = await openTarget(localPath, stat, options);
+    const target = openTarget(localPath, stat, options);
     return await fill(from, stat, target, options);
   } finally {
     // Nothing depends on the answer, and over a distance waiting for it costs a round trip.
@@ -45,7 +45,7 @@ async function fill(
   const fetch = new Fetch(
     {
       from,
-      fd: target.file.fd,
+      fd: target.fd,
       localPath: target.part,
       start: target.start,
       end,

@@ -110,7 +110,7 @@ export class Fetch {
     const length = Math.min(this.#blockLength, this.#end - this.#next);
     const span = this.#next + length - this.contiguous;
     if (this.#blocks.size > 0 && span > Math.min(this.#window.limit + WAITING_BYTES, SPAN_BYTES)) return undefined;
-    const block = { memory: takeBlock(), at: this.#next, length, asked: 0, open: 0 };
+    const block = { memory: takeBlock(length), at: this.#next, length, asked: 0, open: 0 };
     this.#next += length;
     this.#blocks.add(block);
     this.#filling = block;

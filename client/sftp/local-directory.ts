@@ -10,7 +10,7 @@ export type LocalDirectory = Pick<Pending, 'to' | 'mode' | 'times'>;
 
 /** The target itself may be a link: the user said so. Below it nothing is followed. */
 export async function makeLocal({ to, mode }: LocalDirectory, isRoot: boolean): Promise<void> {
-  const there = isRoot ? await stat(toLocal(to)).catch(() => undefined) : await lookLocal(to);
+  const there = isRoot ? await stat(toLocal(to)).catch(() => undefined) : lookLocal(to);
   if (there?.isDirectory()) return;
   if (there)
     throw new SshError('file', `${to} is in the way: no directory`, { detail: { path: to, errno: 'ENOTDIR' } });

@@ -1,8 +1,26 @@
-/** The local end of a transfer: node:fs by file descriptor, with errors of our kind. Paths are as `safe-names.ts` has them. */
+/**
+ * The local end of a transfer: node:fs by file descriptor, with errors of our kind. Paths are as `safe-names.ts` has them.
+ *
+ * Names, attributes and little content go through synchronous calls: each takes microseconds, and a trip through the
+ * thread pool ten times that, which is most of the cost of a small file. Content of more than `AT_ONCE_BYTES` never does.
+ */
 
-import { read, type Stats, write } from 'node:fs';
-import { lstat, realpath } from 'node:fs/promises';
+import {
+  close,
+  closeSync,
+  fstatSync,
+  lstatSync,
+  openSync,
+  read,
+  readSync,
+  realpathSync,
+  type Stats,
+  write,
+  writeSync,
+} from 'node:fs';
+import { promisify } from 'node:util';
 import { SshError } from '../../protocol/index.ts';
+import { AT_ONCE_BYTES } from './blocks.ts';
 import { fromLocal, toLocal } from './safe-names.ts';
 
 export function fileError(cause: unknown, path: string): SshError {
@@ -21,31 +39,51 @@ export async function local<T>(path: string, work: Promise<T>): Promise<T> {
   }
 }
 
-/** The file itself, links not followed; nothing when there is none. */
-export async function lookLocal(path: string): Promise<Stats | undefined> {
+/** What `work` gives, its failure as an error about `path`. */
+export function localSync<T>(path: string, work: () => T): T {
   try {
-    return await lstat(toLocal(path));
+    return work();
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
     throw fileError(error, path);
   }
 }
 
-/** Where the links of a path lead. */
-export const resolveLocal = async (path: string): Promise<string> =>
-  fromLocal(await local(path, realpath(toLocal(path), 'buffer')));
+/** The file itself, links not followed; nothing when there is none. */
+export const lookLocal = (path: string): Stats | undefined =>
+  localSync(path, () => lstatSync(toLocal(path), { throwIfNoEntry: false }));
 
-/** Writes all of `bytes`; `done` is called once. */
+/** A descriptor of the file. */
+export const openLocal = (path: string, flags: number, mode?: number): number =>
+  localSync(path, () => openSync(toLocal(path), flags, mode));
+
+export const statOpen = (path: string, fd: number): Stats => localSync(path, () => fstatSync(fd));
+
+/** `size` is that of what was written: network file systems send much of it only now. */
+export async function closeLocal(path: string, fd: number, size = 0): Promise<void> {
+  if (size <= AT_ONCE_BYTES) return localSync(path, () => closeSync(fd));
+  await local(path, promisify(close)(fd));
+}
+
+/** Where the links of a path lead. */
+export const resolveLocal = (path: string): string =>
+  fromLocal(localSync(path, () => realpathSync.native(toLocal(path), 'buffer')));
+
+/** Writes all of `bytes`; `done` is called once, before this returns when they are few. */
 export function writeAll(fd: number, bytes: Uint8Array, position: number, done: (error?: unknown) => void): void {
-  write(fd, bytes, 0, bytes.length, position, (error, written) => {
+  const wrote = (error: unknown, written: number): void => {
     if (error) done(error);
     else if (written === bytes.length) done();
     else if (written === 0) done(new Error('nothing was written'));
     else writeAll(fd, bytes.subarray(written), position + written, done);
-  });
+  };
+  if (bytes.length > AT_ONCE_BYTES) write(fd, bytes, 0, bytes.length, position, wrote);
+  else atOnce(() => writeSync(fd, bytes, 0, bytes.length, position), wrote);
 }
 
-/** Reads until `into` is full or the file ends; `done` is called once, with how many bytes came. */
+/**
+ * Reads until `into` is full or the file ends; `done` is called once, with how many bytes came, before this returns
+ * when they are few.
+ */
 export function readAll(
   fd: number,
   into: Uint8Array,
@@ -53,9 +91,22 @@ export function readAll(
   done: (error: unknown, length: number) => void,
   before = 0,
 ): void {
-  read(fd, into, 0, into.length, position, (error, got) => {
+  const came = (error: unknown, got: number): void => {
     if (error) done(error, before);
     else if (got === 0 || got === into.length) done(undefined, before + got);
     else readAll(fd, into.subarray(got), position + got, done, before + got);
-  });
+  };
+  if (into.length > AT_ONCE_BYTES) read(fd, into, 0, into.length, position, came);
+  else atOnce(() => readSync(fd, into, 0, into.length, position), came);
+}
+
+function atOnce(work: () => number, done: (error: unknown, bytes: number) => void): void {
+  let bytes = 0;
+  let failed: unknown;
+  try {
+    bytes = work();
+  } catch (error) {
+    failed = error;
+  }
+  done(failed, bytes);
 }

@@ -3,10 +3,9 @@
  * the target itself when that cannot be. Links in the target's place are followed only when the caller says so.
  */
 
-import { constants, type Stats } from 'node:fs';
-import { type FileHandle, open, rename, rm } from 'node:fs/promises';
+import { constants, fchmodSync, ftruncateSync, futimesSync, renameSync, rmSync, type Stats } from 'node:fs';
 import { SPAN_BYTES } from './blocks.ts';
-import { local, lookLocal, resolveLocal } from './local-file.ts';
+import { closeLocal, localSync, lookLocal, openLocal, resolveLocal, statOpen } from './local-file.ts';
 import { toLocal } from './safe-names.ts';
 import type { FileStat } from './stat.ts';
 import { ofTarget, partOf, type TransferOptions } from './transfer.ts';
@@ -24,25 +23,25 @@ export interface Target {
   readonly path: string;
   /** Where it is written; the same as `path` when not atomic. */
   readonly part: string;
-  readonly file: FileHandle;
+  readonly fd: number;
   readonly start: number;
   /** What stood there before. */
   readonly before: Stats | undefined;
 }
 
-export async function openTarget(localPath: string, stat: SourceStat, options: TargetOptions): Promise<Target> {
+export function openTarget(localPath: string, stat: SourceStat, options: TargetOptions): Target {
   let path = localPath;
-  let before = await lookLocal(path);
+  let before = lookLocal(path);
   if (before?.isSymbolicLink() && options.followTarget !== false) {
-    path = await resolveLocal(path);
-    before = await lookLocal(path);
+    path = resolveLocal(path);
+    before = lookLocal(path);
   }
   const mode = (stat.mode ?? 0o666) & 0o777;
   const special = before !== undefined && !before.isFile() && !before.isSymbolicLink();
   if (options.atomic === false || special) return direct(path, mode, before);
   const part = partOf(path, options.resume === true, stat.size, stat.mtime);
   try {
-    return await openPart(path, part, mode, before, options.resume === true);
+    return openPart(path, part, mode, before, options.resume === true);
   } catch (error) {
     // A directory that takes no new name may still hold a file that takes new content.
     if (before?.isFile() && refused(error)) return direct(path, mode, before);
@@ -50,25 +49,18 @@ export async function openTarget(localPath: string, stat: SourceStat, options: T
   }
 }
 
-async function openPart(
-  path: string,
-  part: string,
-  mode: number,
-  before: Stats | undefined,
-  resume: boolean,
-): Promise<Target> {
+function openPart(path: string, part: string, mode: number, before: Stats | undefined, resume: boolean): Target {
   const flags = constants.O_WRONLY | constants.O_CREAT | (constants.O_NOFOLLOW ?? 0);
   // Ours to write whatever the source's bits are; those come at the end.
-  const file = await local(part, open(toLocal(part), resume ? flags : flags | constants.O_EXCL, mode | 0o600));
-  const size = resume ? (await local(part, file.stat())).size : 0;
-  return { path, part, file, before, start: Math.max(0, size - SPAN_BYTES) };
+  const fd = openLocal(part, resume ? flags : flags | constants.O_EXCL, mode | 0o600);
+  const size = resume ? statOpen(part, fd).size : 0;
+  return { path, part, fd, before, start: Math.max(0, size - SPAN_BYTES) };
 }
 
-async function direct(path: string, mode: number, before: Stats | undefined): Promise<Target> {
+function direct(path: string, mode: number, before: Stats | undefined): Target {
   // No O_NOFOLLOW on Windows, and no links to fear from a server there.
   const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC | (constants.O_NOFOLLOW ?? 0);
-  const file = await local(path, open(toLocal(path), flags, mode));
-  return { path, part: path, file, before, start: 0 };
+  return { path, part: path, fd: openLocal(path, flags, mode), before, start: 0 };
 }
 
 const refused = (error: unknown): boolean =>
@@ -81,36 +73,40 @@ export async function finishTarget(
   size: number,
   options: TargetOptions,
 ): Promise<boolean> {
-  const { path, part, file, before } = target;
+  const { path, part, fd, before } = target;
   let kept = true;
   // A part of before may be longer; a new one ends where the last byte went.
-  if (part !== path && options.resume) await local(part, file.truncate(size));
+  if (part !== path && options.resume) localSync(part, () => ftruncateSync(fd, size));
   const regular = !before || before.isFile() || part !== path;
   const mode = options.preserve ? stat.mode : part !== path && before?.isFile() ? before.mode : undefined;
   const ownerBits = stat.mode === undefined || (stat.mode & 0o600) === 0o600 ? undefined : stat.mode;
   if (regular) {
     const want = mode ?? (before ? undefined : ownerBits);
     // Set-id bits of somebody else's choosing have no place here.
-    if (want !== undefined) kept = await worked(file.chmod(want & (options.preserve ? 0o777 : 0o7777)));
+    if (want !== undefined) kept = worked(() => fchmodSync(fd, want & (options.preserve ? 0o777 : 0o7777)));
     if (options.preserve && stat.mtime !== undefined) {
-      kept = (await worked(file.utimes(stat.atime ?? stat.mtime, stat.mtime))) && kept;
+      const { atime, mtime } = stat;
+      kept = worked(() => futimesSync(fd, atime ?? mtime, mtime)) && kept;
     }
   }
-  await local(part, file.close());
-  if (part !== path) await local(path, rename(toLocal(part), toLocal(path)));
+  await closeLocal(part, fd, size);
+  if (part !== path) localSync(path, () => renameSync(toLocal(part), toLocal(path)));
   return kept || !options.preserve;
 }
 
-const worked = (work: Promise<void>): Promise<boolean> =>
-  work.then(
-    () => true,
-    () => false,
-  );
+function worked(work: () => void): boolean {
+  try {
+    work();
+    return true;
+  } catch {
+    return false;
+  }
+}
 
 export async function giveUp(target: Target, contiguous: number, options: TargetOptions): Promise<void> {
-  const { path, part, file } = target;
+  const { path, part, fd } = target;
   // What is kept for the next try ends where the holes begin.
-  if (options.resume && part !== path) await worked(file.truncate(contiguous));
-  await worked(file.close());
-  if (!options.resume && part !== path) await worked(rm(toLocal(part), { force: true }));
+  if (options.resume && part !== path) worked(() => ftruncateSync(fd, contiguous));
+  await closeLocal(part, fd, Number.POSITIVE_INFINITY).catch(() => {});
+  if (!options.resume && part !== path) worked(() => rmSync(toLocal(part), { force: true }));
 }

@@ -4,11 +4,9 @@
  */
 
 import { constants, type Stats } from 'node:fs';
-import { type FileHandle, open } from 'node:fs/promises';
 import { SshError } from '../../protocol/index.ts';
 import { BLOCK_BYTES, giveBlock, takeBlock } from './blocks.ts';
-import { fileError, local, readAll } from './local-file.ts';
-import { toLocal } from './safe-names.ts';
+import { closeLocal, fileError, openLocal, readAll, statOpen } from './local-file.ts';
 
 export interface SharedBlock {
   readonly index: number;
@@ -35,15 +33,15 @@ export class SharedFile {
   readonly mode: number;
   readonly atime: number;
   readonly mtime: number;
-  readonly #file: FileHandle;
+  readonly #fd: number;
   readonly #keep: number;
   /** By index, the one used longest ago first. */
   readonly #blocks = new Map<number, Entry>();
   #reads = 0;
 
-  private constructor(path: string, file: FileHandle, stat: Stats, keep: number) {
+  private constructor(path: string, fd: number, stat: Stats, keep: number) {
     this.path = path;
-    this.#file = file;
+    this.#fd = fd;
     this.size = stat.size;
     this.mode = stat.mode & 0o7777;
     this.atime = Math.floor(stat.atimeMs / 1000);
@@ -54,13 +52,13 @@ export class SharedFile {
   static async open(path: string, options: SharedFileOptions = {}): Promise<SharedFile> {
     // A FIFO without a writer would hang the open.
     const flags = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0);
-    const file = await local(path, open(toLocal(path), flags));
+    const fd = openLocal(path, flags);
     try {
-      const stat = await local(path, file.stat());
+      const stat = statOpen(path, fd);
       if (!stat.isFile()) throw new SshError('file', `${path} is no regular file`, { detail: { path } });
-      return new SharedFile(path, file, stat, options.keep ?? 0);
+      return new SharedFile(path, fd, stat, options.keep ?? 0);
     } catch (error) {
-      await file.close();
+      await closeLocal(path, fd);
       throw error;
     }
   }
@@ -97,16 +95,16 @@ export class SharedFile {
   async close(): Promise<void> {
     for (const entry of this.#blocks.values()) if (entry.users === 0) giveBlock(entry.memory);
     this.#blocks.clear();
-    await local(this.path, this.#file.close());
+    await closeLocal(this.path, this.#fd);
   }
 
   #load(index: number): Entry {
-    const memory = takeBlock();
     const at = index * BLOCK_BYTES;
     const length = this.blockLength(index);
+    const memory = takeBlock(length);
     this.#reads++;
     const loaded = new Promise<Uint8Array>((resolve, reject) => {
-      readAll(this.#file.fd, memory.subarray(0, length), at, (error, got) => {
+      readAll(this.#fd, memory.subarray(0, length), at, (error, got) => {
         if (error) reject(fileError(error, this.path));
         else if (got < length) reject(fileError(new Error('the file became shorter while it was sent'), this.path));
         else resolve(memory.subarray(0, length));

@@ -40,9 +40,18 @@ export interface TransferResult {
   readonly attributesKept: boolean;
 }
 
+/** Drawn once: parts are made so that an existing one is an error, and randomness for each file is slow. */
+let own = '';
+let parts = 0;
+
+function unusedMark(): string {
+  own ||= randomBytes(6).toString('hex');
+  return `${own}${(parts++).toString(36)}`;
+}
+
 /** The part's name: one nobody else uses, or when it is to be found again one that says which source it is of. */
 export function partOf(target: string, resume: boolean, size: number | undefined, mtime: number | undefined): string {
-  const mark = resume ? `${(size ?? 0).toString(36)}-${(mtime ?? 0).toString(36)}` : randomBytes(6).toString('hex');
+  const mark = resume ? `${(size ?? 0).toString(36)}-${(mtime ?? 0).toString(36)}` : unusedMark();
   return partName(target, mark);
 }
 

@@ -125,7 +125,12 @@ class TreeDownload {
   }
 
   async #isSame(from: string, to: string, stat: FileStat): Promise<boolean> {
-    const there: Stats | undefined = await lookLocal(to).catch(() => undefined);
+    let there: Stats | undefined;
+    try {
+      there = lookLocal(to);
+    } catch {
+      return false;
+    }
     if (!there?.isFile() || there.size !== stat.size) return false;
     if (this.#options.sync?.compare === 'content') return sameContent(this.#sftp, from, to, there.size, this.#options);
     return Math.floor(there.mtimeMs / 1000) === stat.mtime;
@@ -134,7 +139,7 @@ class TreeDownload {
   async #prune(directory: string, names: ReadonlySet<string>): Promise<void> {
     // As bytes, whatever node's types say of it.
     const encoding = 'buffer' as BufferEncoding;
-    if (!(await lookLocal(directory))) return;
+    if (!lookLocal(directory)) return;
     for await (const found of await local(directory, opendir(toLocal(directory), { encoding }))) {
       const name = fromLocal(found.name as unknown as Uint8Array);
       if (names.has(name)) continue;

@@ -3,7 +3,7 @@
  * as what they lead to; entries that are neither file nor directory are left out.
  */
 
-import type { Stats } from 'node:fs';
+import type { Dirent, Stats } from 'node:fs';
 import { opendir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileError, local, lookLocal } from './local-file.ts';
@@ -33,6 +33,16 @@ const timesOf = (of: Stats): Pending['times'] => ({ atime: of.atimeMs / 1000, mt
 
 type Listing = ReadonlyMap<string, FileStat>;
 
+interface FileCopy {
+  readonly from: string;
+  readonly to: string;
+  /** Known when it is needed. */
+  readonly found: Stats | undefined;
+  /** What the server has there, when that was asked. */
+  readonly before: FileStat | undefined;
+  readonly isNew: boolean;
+}
+
 class TreeUpload {
   readonly #lanes: Lanes;
   readonly #sftp: Sftp;
@@ -41,6 +51,8 @@ class TreeUpload {
   readonly #slots: TransferSlots;
   readonly #pending: Pending[] = [];
   readonly #made: Pending[] = [];
+  /** Those that were not there before. */
+  readonly #new = new Set<Pending>();
   /** For deleting, by remote directory: what only the server has. */
   readonly #extra = new Map<string, Map<string, FileStat>>();
 
@@ -75,7 +87,8 @@ class TreeUpload {
   async #directory(directory: Pending): Promise<void> {
     const tally = this.#tally;
     const { sync } = this.#options;
-    if (!sync?.dryRun) await makeRemote(this.#sftp, directory, this.#options);
+    const isNew = !sync?.dryRun && (await makeRemote(this.#sftp, directory, this.#options));
+    if (isNew) this.#new.add(directory);
     this.#made.push(directory);
     tally.directories++;
     const there = sync ? await listRemote(this.#sftp, directory.to, this.#options) : undefined;
@@ -86,38 +99,39 @@ class TreeUpload {
       if (tally.fatal) return;
       const name = fromLocal(found.name as unknown as Uint8Array);
       extra.delete(name);
-      await tally.attempt(join(directory.from, name), () => this.#entry(directory, name, there));
+      await tally.attempt(join(directory.from, name), () => this.#entry(directory, name, found, there));
     }
     if (sync?.delete) this.#extra.set(directory.to, extra);
   }
 
-  async #entry(parent: Pending, name: string, there: Listing | undefined): Promise<void> {
+  async #entry(parent: Pending, name: string, entry: Dirent, there: Listing | undefined): Promise<void> {
     const tally = this.#tally;
     tally.entry(parent.depth);
     const from = join(parent.from, name);
     const to = joinRemote(parent.to, name);
-    let found = await lookLocal(from);
+    // What a plain copy has to know of a file it learns when it opens it.
+    const isPlain = entry.isFile() && !this.#options.sync;
+    let found = isPlain ? undefined : lookLocal(from);
     if (found?.isSymbolicLink() && this.#options.links === 'follow') found = await local(from, stat(toLocal(from)));
     if (found?.isDirectory()) {
       this.#pending.push({ from, to, depth: parent.depth + 1, mode: found.mode, times: timesOf(found) });
-    } else if (found?.isFile()) {
-      const file = found;
-      const before = there?.get(name);
-      await this.#slots.run(async () => void (await tally.attempt(from, () => this.#file(from, to, file, before))));
+    } else if (isPlain || found?.isFile()) {
+      const file = { from, to, found, before: there?.get(name), isNew: this.#new.has(parent) };
+      await this.#slots.run(async () => void (await tally.attempt(from, () => this.#file(file))));
     } else {
       tally.skipped++;
     }
   }
 
-  async #file(from: string, to: string, found: Stats, before: FileStat | undefined): Promise<void> {
+  async #file({ from, to, found, before, isNew }: FileCopy): Promise<void> {
     const tally = this.#tally;
     const { sync, sources } = this.#options;
-    if (before && (await this.#isSame(from, to, found, before))) {
+    if (before && found && (await this.#isSame(from, to, found, before))) {
       tally.unchanged++;
-    } else if (sync?.dryRun) {
+    } else if (found && sync?.dryRun) {
       tally.copied({ from, to, size: found.size });
     } else {
-      const options = fileOptions(this.#options);
+      const options = { ...fileOptions(this.#options), isNew };
       const { size } = sources
         ? await sources.use(from, (file) => upload(this.#lanes, file, to, options))
         : await upload(this.#lanes, from, to, options);
@@ -163,14 +177,17 @@ async function listRemote(sftp: Sftp, directory: string, options: SftpCallOption
   return entries;
 }
 
-async function makeRemote(sftp: Sftp, { to, mode }: Pending, options: SftpCallOptions): Promise<void> {
+/** Gives whether it was made now. */
+async function makeRemote(sftp: Sftp, { to, mode }: Pending, options: SftpCallOptions): Promise<boolean> {
   try {
     await sftp.mkdir(to, { ...options, permissions: ((mode ?? 0o777) & 0o777) | 0o700 });
+    return true;
   } catch (error) {
     // Version 3 has no "exists already": look.
     if (!hasStatus(error, 'failure', 'permissionDenied')) throw error;
     const there = await sftp.stat(to, options).catch(() => undefined);
     if (there?.kind !== 'directory') throw error;
+    return false;
   }
 }
 

@@ -27,6 +27,8 @@ const CLEAN_UP_MS = 3000;
 export interface UploadOptions extends TransferOptions {
   /** Waits until the server's disk has it, where the server can tell (fsync@openssh.com). */
   readonly sync?: boolean | undefined;
+  /** Its directory was made just now: nothing stands in the target's place, and that is not asked. */
+  readonly isNew?: boolean | undefined;
 }
 
 /** `source` is a local path, or a file opened for many receivers, which is left open. */
@@ -67,7 +69,8 @@ class Upload {
     if (atomic === false) return this.#direct(path);
     const part = partOf(path, resume === true, this.#source.size, this.#source.mtime);
     // One round trip for both. A link in the target's place is written through, so then the part belongs elsewhere.
-    const [before, file] = await Promise.allSettled([this.#look(path), this.#openPart(part)]);
+    const looking = this.#options.isNew ? undefined : this.#look(path);
+    const [before, file] = await Promise.allSettled([looking, this.#openPart(part)]);
     if (before.status === 'fulfilled') this.#before = before.value;
     const kind = this.#before?.kind;
     if (kind !== undefined && kind !== 'file' && kind !== 'unknown') {

@@ -124,6 +124,22 @@ describe('reading', () => {
 });
 
 describe('writing', () => {
+  test('what stands in the way is asked for in a directory that was there, not in a new one', async () => {
+    const { sftp, files } = await fakeServer({ extensions: ['posixRename'] });
+    files.nodes.set('/old', node('directory'));
+    files.nodes.set('/old/f', node('file', { permissions: 0o640 }));
+    const asked: string[] = [];
+    files.intercept = (_, request) => {
+      if (request.request === 'lstat') asked.push(request.path);
+      return false;
+    };
+    writeFileSync(inside('f'), 'new');
+    for (const target of ['/old', '/new']) await uploadTree(sftp, dir, target);
+    expect(asked).toEqual(['/old/f']);
+    expect(stored(files.nodes.get('/new/f')).toString()).toBe('new');
+    expect(files.nodes.get('/old/f')!.permissions).toBe(0o640);
+  });
+
   test('without posix-rename an old target is removed first', async () => {
     const { sftp, files } = await fakeServer();
     files.nodes.set('/f', node('file', { data: randomBytes(10), permissions: 0o640 }));
