@@ -392,6 +392,20 @@ describe('options of a run', () => {
     expect((await cluster(`bssh -H a ${option} ls`)).run.output).toBe(mode);
   });
 
+  it.each(['upload -r', 'download -r', 'upload', 'download'])(
+    '%s is about directories only with -r, wherever that stands',
+    async (words) => {
+      const recursive = words.endsWith('-r');
+      for (const line of [
+        `bssh -H a ${words} d e`,
+        `bssh -H a ${words.replace(' -r', '')} d e${recursive ? ' -r' : ''}`,
+      ]) {
+        const intent = await cluster(line);
+        expect([intent.words, intent.run.recursive]).toEqual([['d', 'e'], recursive]);
+      }
+    },
+  );
+
   it('reads hosts from a file or standard input', async () => {
     const readHostfile = (path: string): string => (path === '-' ? 'a,b\n# c\nd # e\n' : 'x1 x2');
     expect(show(await cluster('bssh --hostfile - ls', { readHostfile }))).toBe('exec a,b,d "ls"');
