@@ -5,7 +5,7 @@
 
 import { readFileSync } from 'node:fs';
 import { basename } from 'node:path';
-import { type Connection, type ExecHandle, type Prompter, SshError } from '../../client/index.ts';
+import { type Connection, type ExecHandle, type Prompter, SshError, systemError } from '../../client/index.ts';
 import { RemoteFolder, type RemoteProgram, shell } from './folder.ts';
 import {
   newMark,
@@ -151,7 +151,7 @@ function readScript(path: string): RemoteProgram {
       content: readFileSync(path),
     };
   } catch (error) {
-    throw new SshError('usage', `the script cannot be read: ${(error as Error).message}`, {
+    throw new SshError('usage', `the script ${path} cannot be read: ${systemError(error)}`, {
       detail: { grammar: 'cluster', exit: 2 },
       cause: error,
     });

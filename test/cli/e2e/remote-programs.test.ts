@@ -81,7 +81,7 @@ describe.skipIf(!requireServer('sshd'))('programs on the hosts', () => {
     const missing = await bssh.on('-H', '127.0.0.1', '--script', join(bssh.home, 'nowhere'));
     expect([missing.code, missing.err]).toEqual([
       2,
-      expect.stringMatching(/the script cannot be read: ENOENT.*nowhere/),
+      expect.stringMatching(/the script .*nowhere cannot be read: No such file or directory/),
     ]);
     const ping = await bssh.on('-H', '127.0.0.1', '--script', 'x', 'ping');
     expect([ping.code, ping.err]).toEqual([2, expect.stringContaining('--script goes with a command, not with ping')]);
