@@ -124,8 +124,13 @@ describe.skipIf(!requireServer('sshd') || !hasPty)('questions', () => {
     try {
       const known = box.write('one-key', `[127.0.0.1]:${two.port} ${two.hostKeys[0]}\n`);
       const options = ['-p', String(two.port), '-o', `UserKnownHostsFile=${known}`, '-o', 'UpdateHostKeys=ask'];
-      using pty = start([...options, '-t', '127.0.0.1', 'echo began; read line; echo "read $line"']);
+      // The question comes when the server's keys are proven, and a command could be quicker than that.
+      const [go, gone] = [join(box.shared, 'begin'), join(box.shared, 'begun')];
+      const work = `until test -e ${go}; do sleep 0.1; done; echo began; touch ${gone}; read line; echo "read $line"`;
+      using pty = start([...options, '-t', '127.0.0.1', work]);
       await pty.expect(/Accept updated hostkeys\? \(yes\/no\): /, 20_000);
+      writeFileSync(go, '');
+      await expect.poll(() => existsSync(gone), { timeout: 20_000 }).toBe(true);
       expect(pty.output).not.toContain('began');
       pty.type('yes\r');
       await pty.expect(/yes\r\n.*began\r\n/s);
