@@ -64,7 +64,6 @@ export {
 export { localForward } from './forward/local.ts';
 export { remoteForward } from './forward/remote.ts';
 export { type StdioForwardOptions, stdioForward } from './forward/stdio.ts';
-export { systemError } from './forward/text.ts';
 export type { ForwardHandle, ForwardOptions } from './forward/types.ts';
 export { forwardX11, requestHoldersX11, type X11Forwarding, type X11Options } from './forward/x11.ts';
 export { type HostKeyOutcome, type HostKeyRules, knownHostsPolicy } from './host-key.ts';
@@ -94,3 +93,4 @@ export type { SyncOptions, TreeAction, TreeFailure, TreeOptions, TreeResult } fr
 export { downloadTree } from './sftp/tree-download.ts';
 export { uploadTree } from './sftp/tree-upload.ts';
 export { type UploadOptions, upload } from './sftp/upload.ts';
+export { systemError } from './system-error.ts';

@@ -19,6 +19,7 @@ import {
   SshError,
 } from '../protocol/index.ts';
 import type { Prompter } from './prompter.ts';
+import { systemError } from './system-error.ts';
 
 export interface KeyStoreOptions {
   readonly crypto: CryptoProvider;
@@ -61,13 +62,6 @@ export function readBounded(path: string): Uint8Array {
   return readFileSync(path);
 }
 
-const systemTexts: Readonly<Record<string, string>> = {
-  ENOENT: 'No such file or directory',
-  EACCES: 'Permission denied',
-  EISDIR: 'Is a directory',
-  ENOTDIR: 'Not a directory',
-};
-
 /** As ssh(1) puts it. */
 function reasonOf(error: unknown): string {
   if (error instanceof SshError) {
@@ -77,8 +71,7 @@ function reasonOf(error: unknown): string {
         ? 'unknown or unsupported key type'
         : error.message;
   }
-  const { code = 'cannot be read' } = error as NodeJS.ErrnoException;
-  return systemTexts[code] ?? code;
+  return systemError(error);
 }
 
 const isMissing = (error: unknown): boolean => (error as NodeJS.ErrnoException).code === 'ENOENT';

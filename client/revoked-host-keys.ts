@@ -14,6 +14,7 @@ import {
   parseRevocations,
   SshError,
 } from '../protocol/index.ts';
+import { systemError } from './system-error.ts';
 
 /** Parsed once while it does not change: a thousand hosts ask the same list. */
 const cache = new Map<string, { readonly stamp: string; readonly list: Krl }>();
@@ -27,14 +28,6 @@ function load(path: string): Krl {
   const list = parseRevocations(new Uint8Array(readFileSync(path)));
   cache.set(path, { stamp, list });
   return list;
-}
-
-function reasonOf(error: unknown): string {
-  const { code, message } = error as NodeJS.ErrnoException;
-  if (error instanceof SshError) return message;
-  if (code === 'ENOENT') return 'No such file or directory';
-  if (code === 'EACCES') return 'Permission denied';
-  return code ?? message;
 }
 
 /** Throws SshError 'host-key' when the file names the key (or its certificate or authority), or cannot be used. */
@@ -51,7 +44,7 @@ export function refuseRevoked(
   } catch (error) {
     throw new SshError(
       'host-key',
-      `Error checking host key ${label} ${fingerprint} in revoked keys file ${path}: ${reasonOf(error)}`,
+      `Error checking host key ${label} ${fingerprint} in revoked keys file ${path}: ${systemError(error)}`,
       { detail: { reason: 'revocation-list', file: path, fingerprint }, cause: error },
     );
   }

@@ -4,6 +4,7 @@
  */
 
 import { lstatSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { systemError } from '../system-error.ts';
 import type { ConfigReader, Loaded } from './evaluate.ts';
 import { parseConfig } from './ssh-config.ts';
 import type { ParseContext } from './values.ts';
@@ -30,14 +31,6 @@ interface CacheEntry {
   readonly stamp: string;
   readonly loaded: Loaded;
 }
-
-const reasons: Readonly<Record<string, string>> = {
-  ENOENT: 'No such file or directory',
-  EACCES: 'Permission denied',
-  ENOTDIR: 'Not a directory',
-  ELOOP: 'Too many levels of symbolic links',
-  EMFILE: 'Too many open files',
-};
 
 const errorCode = (error: unknown): string => (error as { code?: string }).code ?? 'EIO';
 
@@ -165,7 +158,7 @@ export class ConfigFiles implements ConfigReader {
       const code = errorCode(error);
       // ssh opens a directory without complaint and finds no line in it.
       if (code === 'EISDIR') return { file: parseConfig('', path, this.#options.context), safe: true };
-      return { missing: code === 'ENOENT', reason: reasons[code] ?? code };
+      return { missing: code === 'ENOENT', reason: systemError(error) };
     }
     this.statistics.parsed++;
     return { file: parseConfig(text, path, this.#options.context), safe: this.#isSafe(path) };

@@ -38,7 +38,7 @@ import { Driver, socketStream } from '../../transport/index.ts';
 import { abortError } from '../abort.ts';
 import type { Forward } from '../config/forward-spec.ts';
 import { Connection } from '../connection.ts';
-import { systemError } from '../forward/text.ts';
+import { systemError } from '../system-error.ts';
 import { forwardToWire } from './forward-wire.ts';
 import { checkControlPath } from './path.ts';
 

@@ -9,9 +9,9 @@ import type { ChannelIo } from '../../transport/index.ts';
 import { bindForwardedAgent } from '../agent-binding.ts';
 import type { HostPlan } from '../config/plan.ts';
 import type { Connection } from '../connection.ts';
+import { systemError } from '../system-error.ts';
 import { bridge, forwardChannel } from './bridge.ts';
 import { connectEnd, Sockets } from './sockets.ts';
-import { systemError } from './text.ts';
 import type { ForwardOptions } from './types.ts';
 
 export interface AgentForwarding {

@@ -9,7 +9,7 @@ import type { Socket } from 'node:net';
 import { SshError } from '../../protocol/index.ts';
 import { type Listening, listen } from '../../transport/index.ts';
 import type { ForwardEnd } from '../config/forward-spec.ts';
-import { systemError } from './text.ts';
+import { systemError } from '../system-error.ts';
 import type { ForwardOptions } from './types.ts';
 
 /** Connections the system keeps for us while we are busy. */

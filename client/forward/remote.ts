@@ -19,10 +19,11 @@ import {
 import type { ChannelIo } from '../../transport/index.ts';
 import { type Forward, type ForwardEnd, parsePermittedOpen } from '../config/forward-spec.ts';
 import type { Connection, OpenRefusal } from '../connection.ts';
+import { systemError } from '../system-error.ts';
 import { bridge, forwardChannel } from './bridge.ts';
 import { connectEnd, Sockets } from './sockets.ts';
 import { SocksMachine, socksReply } from './socks.ts';
-import { endText, systemError } from './text.ts';
+import { endText } from './text.ts';
 import type { ForwardHandle, ForwardOptions } from './types.ts';
 
 type Accept = Parameters<Parameters<Connection['onOpen']>[1] & {}>[1];

@@ -14,9 +14,9 @@ import { OpenFailure, X11Req } from '../../protocol/index.ts';
 import { type ChannelIo, monotonicNow } from '../../transport/index.ts';
 import type { ForwardEnd } from '../config/forward-spec.ts';
 import type { Connection, OpenHandler } from '../connection.ts';
+import { systemError } from '../system-error.ts';
 import { bridge, forwardChannel } from './bridge.ts';
 import { connectEnd, Sockets } from './sockets.ts';
-import { systemError } from './text.ts';
 import type { ForwardOptions } from './types.ts';
 import { COOKIE_PROTOCOL, type X11Cookies, X11Greeting } from './x11-cookie.ts';
 
