@@ -18,6 +18,7 @@ import {
   type TaskOutcome,
 } from '../client/index.ts';
 import { openBaseline } from './baseline.ts';
+import { optimiseLate } from './compiler.ts';
 import { jumpPool, logTo, openContext, planLevel, type RunContext, showBanner } from './context.ts';
 import { fleetExitCode } from './exit.ts';
 import type { ClusterIntent } from './grammar.ts';
@@ -98,6 +99,7 @@ export async function runFleetJob(
   begin: (rendering: () => Rendering) => FleetJob,
 ): Promise<number> {
   const { run, selection } = intent;
+  optimiseLate();
   checkOpenFiles(
     entries.map(({ plan }) => plan),
     selection!.parallel,
