@@ -401,7 +401,7 @@ describe('options of a run', () => {
         `bssh -H a ${words.replace(' -r', '')} d e${recursive ? ' -r' : ''}`,
       ]) {
         const intent = await cluster(line);
-        expect([intent.words, intent.run.recursive]).toEqual([['d', 'e'], recursive]);
+        expect([intent.words, intent.run.files.recursive]).toEqual([['d', 'e'], recursive]);
       }
     },
   );
