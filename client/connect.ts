@@ -248,6 +248,8 @@ class Attempt {
     }
     if (this.#session.closed) return;
     this.#session.answerHostKey(verdict);
+    // The log-in starts at once: it travels with our NEWKEYS.
+    this.connection.driver.hold();
     this.connection.driver.wake();
   }
 }

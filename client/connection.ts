@@ -68,6 +68,8 @@ export class Connection {
     if (this.session.closed && (event.type === 'channel-open' || event.type === 'global-request')) return;
     switch (event.type) {
       case 'channel':
+        // Who has waited for this channel often closes the connection with it.
+        if (event.signal.what === 'closed') this.driver.hold();
         (event.channel.owner as ChannelIo | undefined)?.signal(event.signal);
         if (event.signal.what === 'expired') this.onIdle(event.channel);
         break;

@@ -35,6 +35,8 @@ export interface ExecOptions {
   readonly stdout?: Sink;
   readonly stderr?: Sink;
   readonly channel?: ChannelOptions;
+  /** Nothing is written to its stdin: EOF leaves together with the request. */
+  readonly noInput?: boolean;
   /** Closes the channel; whatever is waited for ends with SshError 'aborted' at once. */
   readonly signal?: AbortSignal;
 }
@@ -179,7 +181,9 @@ async function start(
   for (const [name, value] of env) io.notify('env', Env.encode({ name, value }));
   const handle = new ExecHandle(io, ptyGranted, signal);
   try {
-    await abortable(run(io), signal);
+    const started = run(io);
+    if (options.noInput) io.eof();
+    await abortable(started, signal);
   } catch (error) {
     io.discard();
     io.close();

@@ -26,6 +26,7 @@ export class Driver {
   #inTurn = false;
   #wakeQueued = false;
   #blocked = false;
+  #held = false;
   #paused = false;
   #ended = false;
   #ending = false;
@@ -65,6 +66,19 @@ export class Driver {
     });
   };
 
+  /**
+   * Keeps what there is to send for as long as the program's answers to the events of now take, so that both leave in
+   * one write. The end of the session waits for nobody.
+   */
+  hold(): void {
+    if (this.#held) return;
+    this.#held = true;
+    setImmediate(() => {
+      this.#held = false;
+      this.#turn();
+    });
+  }
+
   #streamGone(cause: unknown): void {
     this.#ended = true;
     this.session.endOfInput(cause);
@@ -77,7 +91,7 @@ export class Driver {
     try {
       this.#drainEvents();
       let written = 0;
-      while (!this.#blocked && !this.#ended) {
+      while (!this.#blocked && !this.#ended && (!this.#held || this.session.closed)) {
         const output = this.session.takeOutput();
         if (output === undefined) {
           // Forming packets may have raised events whose handlers made more output.

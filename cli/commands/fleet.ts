@@ -193,6 +193,7 @@ async function exec(
       ...(before && { before }),
       env: environment(entry.plan, context.env),
       channel: { window: FLEET_WINDOW, maxWindow: FLEET_WINDOW },
+      noInput: input === undefined && sudo === undefined,
       stdout: (chunk) => {
         expected.push(chunk);
         return host.output('stdout', chunk) as void | Promise<void>;
@@ -200,7 +201,6 @@ async function exec(
       stderr: (chunk) => host.output('stderr', sudo?.stderr(chunk) ?? chunk) as void | Promise<void>,
     });
     const refused = sudo?.begin(handle);
-    if (input === undefined && sudo === undefined) handle.end();
     const fed = input === undefined ? undefined : feed(input, handle);
     try {
       const exit = untilAborted(handle, host.signal);

@@ -33,6 +33,14 @@ describe.each(['loopback', 'memory'] as const)('exec over %s', (way) => {
     expect(await run(connection, 'wc', { stdin: '' })).toMatchObject({ stdout: '0\n' });
   });
 
+  it('ends stdin with the request when there is no input', async () => {
+    const handle = await connection.exec('wc', { noInput: true });
+    const out: string[] = [];
+    handle.io.sink(false, (chunk) => void out.push(Buffer.from(chunk).toString()));
+    expect(await within(2000, handle.exit)).toEqual({ status: 0 });
+    expect(out.join('')).toBe('0\n');
+  });
+
   it('tells a signal that ended the command', async () => {
     expect((await run(connection, 'die SEGV core bad memory')).exit).toEqual({
       signal: 'SEGV',

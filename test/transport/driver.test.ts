@@ -157,6 +157,32 @@ describe('a driver', () => {
     expect(stream.calls).toContain('destroy');
   });
 
+  it('holds output for the answer to an event, so that both leave at once', async () => {
+    const writes: number[] = [];
+    const { stream, client, driver, until } = setup({}, welcome);
+    await until('auth-success');
+    const write = stream.write.bind(stream);
+    stream.write = (chunk) => {
+      writes.push(chunk.length);
+      return write(chunk);
+    };
+    client.globalRequest('first', false, new Uint8Array(0));
+    driver.hold();
+    driver.wake();
+    await Promise.resolve();
+    expect(writes).toEqual([]);
+    client.globalRequest('second', false, new Uint8Array(0));
+    driver.wake();
+    await eventually(() => expect(writes).toHaveLength(1));
+    driver.hold();
+    // The last words wait for nobody: the process may be about to exit.
+    client.disconnect();
+    driver.wake();
+    await Promise.resolve();
+    expect(writes).toHaveLength(2);
+    expect(stream.calls).toContain('end');
+  });
+
   it('tells how the stream ended', async () => {
     const cause = new Error('reset');
     const { stream, client, until } = setup({}, welcome);
