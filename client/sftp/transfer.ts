@@ -84,7 +84,7 @@ export class Lanes {
   #opened: readonly Sftp[] = [];
 
   /** `open` starts one more session on the connection of `first`; `count` is how many there may be in all. */
-  constructor(first: Sftp, open?: () => Promise<Sftp>, count = 4) {
+  constructor(first: Sftp, open?: () => Promise<Sftp>, count = 6) {
     this.first = first;
     this.#open = open;
     this.#count = count;
