@@ -181,7 +181,7 @@ class Download {
     file.at += held;
     if (!block || file.failed !== undefined) return;
     await new Promise<void>((resolve) => {
-      writeAll(target.fd, block.subarray(0, held), at, (error) => {
+      writeAll(target.file.fd, block.subarray(0, held), at, (error) => {
         if (error) file.failed = fileError(error, target.path);
         resolve();
       });

@@ -45,7 +45,7 @@ async function fill(
   const fetch = new Fetch(
     {
       from,
-      fd: target.fd,
+      fd: target.file.fd,
       localPath: target.part,
       start: target.start,
       end,

@@ -8,7 +8,10 @@
 import {
   close,
   closeSync,
+  fchmodSync,
   fstatSync,
+  ftruncateSync,
+  futimesSync,
   lstatSync,
   openSync,
   read,
@@ -52,16 +55,46 @@ export function localSync<T>(path: string, work: () => T): T {
 export const lookLocal = (path: string): Stats | undefined =>
   localSync(path, () => lstatSync(toLocal(path), { throwIfNoEntry: false }));
 
-/** A descriptor of the file. */
-export const openLocal = (path: string, flags: number, mode?: number): number =>
-  localSync(path, () => openSync(toLocal(path), flags, mode));
+/** An open file. Once it is closed nothing reaches its descriptor: the number may be another file's by then. */
+export class LocalFile {
+  readonly path: string;
+  #fd: number | undefined;
 
-export const statOpen = (path: string, fd: number): Stats => localSync(path, () => fstatSync(fd));
+  constructor(path: string, flags: number, mode?: number) {
+    this.path = path;
+    this.#fd = localSync(path, () => openSync(toLocal(path), flags, mode));
+  }
 
-/** `size` is that of what was written: network file systems send much of it only now. */
-export async function closeLocal(path: string, fd: number, size = 0): Promise<void> {
-  if (size <= AT_ONCE_BYTES) return localSync(path, () => closeSync(fd));
-  await local(path, promisify(close)(fd));
+  get fd(): number {
+    if (this.#fd === undefined) throw fileError(new Error('the file is closed'), this.path);
+    return this.#fd;
+  }
+
+  stat(): Stats {
+    return localSync(this.path, () => fstatSync(this.fd));
+  }
+
+  truncate(size: number): void {
+    localSync(this.path, () => ftruncateSync(this.fd, size));
+  }
+
+  chmod(mode: number): void {
+    localSync(this.path, () => fchmodSync(this.fd, mode));
+  }
+
+  /** In seconds. */
+  utimes(atime: number, mtime: number): void {
+    localSync(this.path, () => futimesSync(this.fd, atime, mtime));
+  }
+
+  /** `written` is how many bytes were: network file systems send much of them only now. */
+  async close(written = 0): Promise<void> {
+    const fd = this.#fd;
+    if (fd === undefined) return;
+    this.#fd = undefined;
+    if (written <= AT_ONCE_BYTES) localSync(this.path, () => closeSync(fd));
+    else await local(this.path, promisify(close)(fd));
+  }
 }
 
 /** Where the links of a path lead. */

@@ -3,9 +3,9 @@
  * the target itself when that cannot be. Links in the target's place are followed only when the caller says so.
  */
 
-import { constants, fchmodSync, ftruncateSync, futimesSync, renameSync, rmSync, type Stats } from 'node:fs';
+import { constants, renameSync, rmSync, type Stats } from 'node:fs';
 import { SPAN_BYTES } from './blocks.ts';
-import { closeLocal, localSync, lookLocal, openLocal, resolveLocal, statOpen } from './local-file.ts';
+import { LocalFile, localSync, lookLocal, resolveLocal } from './local-file.ts';
 import { toLocal } from './safe-names.ts';
 import type { FileStat } from './stat.ts';
 import { ofTarget, partOf, type TransferOptions } from './transfer.ts';
@@ -23,7 +23,7 @@ export interface Target {
   readonly path: string;
   /** Where it is written; the same as `path` when not atomic. */
   readonly part: string;
-  readonly fd: number;
+  readonly file: LocalFile;
   readonly start: number;
   /** What stood there before. */
   readonly before: Stats | undefined;
@@ -52,15 +52,15 @@ export function openTarget(localPath: string, stat: SourceStat, options: TargetO
 function openPart(path: string, part: string, mode: number, before: Stats | undefined, resume: boolean): Target {
   const flags = constants.O_WRONLY | constants.O_CREAT | (constants.O_NOFOLLOW ?? 0);
   // Ours to write whatever the source's bits are; those come at the end.
-  const fd = openLocal(part, resume ? flags : flags | constants.O_EXCL, mode | 0o600);
-  const size = resume ? statOpen(part, fd).size : 0;
-  return { path, part, fd, before, start: Math.max(0, size - SPAN_BYTES) };
+  const file = new LocalFile(part, resume ? flags : flags | constants.O_EXCL, mode | 0o600);
+  const size = resume ? file.stat().size : 0;
+  return { path, part, file, before, start: Math.max(0, size - SPAN_BYTES) };
 }
 
 function direct(path: string, mode: number, before: Stats | undefined): Target {
   // No O_NOFOLLOW on Windows, and no links to fear from a server there.
   const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC | (constants.O_NOFOLLOW ?? 0);
-  return { path, part: path, fd: openLocal(path, flags, mode), before, start: 0 };
+  return { path, part: path, file: new LocalFile(path, flags, mode), before, start: 0 };
 }
 
 const refused = (error: unknown): boolean =>
@@ -73,23 +73,23 @@ export async function finishTarget(
   size: number,
   options: TargetOptions,
 ): Promise<boolean> {
-  const { path, part, fd, before } = target;
+  const { path, part, file, before } = target;
   let kept = true;
   // A part of before may be longer; a new one ends where the last byte went.
-  if (part !== path && options.resume) localSync(part, () => ftruncateSync(fd, size));
+  if (part !== path && options.resume) file.truncate(size);
   const regular = !before || before.isFile() || part !== path;
   const mode = options.preserve ? stat.mode : part !== path && before?.isFile() ? before.mode : undefined;
   const ownerBits = stat.mode === undefined || (stat.mode & 0o600) === 0o600 ? undefined : stat.mode;
   if (regular) {
     const want = mode ?? (before ? undefined : ownerBits);
     // Set-id bits of somebody else's choosing have no place here.
-    if (want !== undefined) kept = worked(() => fchmodSync(fd, want & (options.preserve ? 0o777 : 0o7777)));
+    if (want !== undefined) kept = worked(() => file.chmod(want & (options.preserve ? 0o777 : 0o7777)));
     if (options.preserve && stat.mtime !== undefined) {
       const { atime, mtime } = stat;
-      kept = worked(() => futimesSync(fd, atime ?? mtime, mtime)) && kept;
+      kept = worked(() => file.utimes(atime ?? mtime, mtime)) && kept;
     }
   }
-  await closeLocal(part, fd, size);
+  await file.close(size);
   if (part !== path) localSync(path, () => renameSync(toLocal(part), toLocal(path)));
   return kept || !options.preserve;
 }
@@ -104,9 +104,9 @@ function worked(work: () => void): boolean {
 }
 
 export async function giveUp(target: Target, contiguous: number, options: TargetOptions): Promise<void> {
-  const { path, part, fd } = target;
+  const { path, part, file } = target;
   // What is kept for the next try ends where the holes begin.
-  if (options.resume && part !== path) worked(() => ftruncateSync(fd, contiguous));
-  await closeLocal(part, fd, Number.POSITIVE_INFINITY).catch(() => {});
+  if (options.resume && part !== path) worked(() => file.truncate(contiguous));
+  await file.close(Number.POSITIVE_INFINITY).catch(() => {});
   if (!options.resume && part !== path) worked(() => rmSync(toLocal(part), { force: true }));
 }

@@ -6,7 +6,7 @@
 import { constants, type Stats } from 'node:fs';
 import { SshError } from '../../protocol/index.ts';
 import { BLOCK_BYTES, giveBlock, takeBlock } from './blocks.ts';
-import { closeLocal, fileError, openLocal, readAll, statOpen } from './local-file.ts';
+import { fileError, LocalFile, readAll } from './local-file.ts';
 
 export interface SharedBlock {
   readonly index: number;
@@ -33,15 +33,15 @@ export class SharedFile {
   readonly mode: number;
   readonly atime: number;
   readonly mtime: number;
-  readonly #fd: number;
+  readonly #file: LocalFile;
   readonly #keep: number;
   /** By index, the one used longest ago first. */
   readonly #blocks = new Map<number, Entry>();
   #reads = 0;
 
-  private constructor(path: string, fd: number, stat: Stats, keep: number) {
+  private constructor(path: string, file: LocalFile, stat: Stats, keep: number) {
     this.path = path;
-    this.#fd = fd;
+    this.#file = file;
     this.size = stat.size;
     this.mode = stat.mode & 0o7777;
     this.atime = Math.floor(stat.atimeMs / 1000);
@@ -52,13 +52,13 @@ export class SharedFile {
   static async open(path: string, options: SharedFileOptions = {}): Promise<SharedFile> {
     // A FIFO without a writer would hang the open.
     const flags = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0);
-    const fd = openLocal(path, flags);
+    const file = new LocalFile(path, flags);
     try {
-      const stat = statOpen(path, fd);
+      const stat = file.stat();
       if (!stat.isFile()) throw new SshError('file', `${path} is no regular file`, { detail: { path } });
-      return new SharedFile(path, fd, stat, options.keep ?? 0);
+      return new SharedFile(path, file, stat, options.keep ?? 0);
     } catch (error) {
-      await closeLocal(path, fd);
+      await file.close();
       throw error;
     }
   }
@@ -95,7 +95,7 @@ export class SharedFile {
   async close(): Promise<void> {
     for (const entry of this.#blocks.values()) if (entry.users === 0) giveBlock(entry.memory);
     this.#blocks.clear();
-    await closeLocal(this.path, this.#fd);
+    await this.#file.close();
   }
 
   #load(index: number): Entry {
@@ -104,7 +104,7 @@ export class SharedFile {
     const memory = takeBlock(length);
     this.#reads++;
     const loaded = new Promise<Uint8Array>((resolve, reject) => {
-      readAll(this.#fd, memory.subarray(0, length), at, (error, got) => {
+      readAll(this.#file.fd, memory.subarray(0, length), at, (error, got) => {
         if (error) reject(fileError(error, this.path));
         else if (got < length) reject(fileError(new Error('the file became shorter while it was sent'), this.path));
         else resolve(memory.subarray(0, length));

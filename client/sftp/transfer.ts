@@ -40,13 +40,16 @@ export interface TransferResult {
   readonly attributesKept: boolean;
 }
 
-/** Drawn once: parts are made so that an existing one is an error, and randomness for each file is slow. */
-let own = '';
-let parts = 0;
+const MARK_BYTES = 6;
+/** Drawn for many files at a time: a draw for each was felt with small ones. */
+let drawn: Uint8Array = new Uint8Array(0);
 
+/** Nobody can tell it before: a part that is there already is an error. */
 function unusedMark(): string {
-  own ||= randomBytes(6).toString('hex');
-  return `${own}${(parts++).toString(36)}`;
+  if (drawn.length < MARK_BYTES) drawn = randomBytes(512 * MARK_BYTES);
+  const mark = Buffer.from(drawn.subarray(0, MARK_BYTES)).toString('hex');
+  drawn = drawn.subarray(MARK_BYTES);
+  return mark;
 }
 
 /** The part's name: one nobody else uses, or when it is to be found again one that says which source it is of. */

@@ -128,8 +128,8 @@ class TreeUpload {
     const { sync, sources } = this.#options;
     if (before && found && (await this.#isSame(from, to, found, before))) {
       tally.unchanged++;
-    } else if (found && sync?.dryRun) {
-      tally.copied({ from, to, size: found.size });
+    } else if (sync?.dryRun) {
+      tally.copied({ from, to, size: found?.size ?? 0 });
     } else {
       const options = { ...fileOptions(this.#options), isNew };
       const { size } = sources
