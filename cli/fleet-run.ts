@@ -99,7 +99,7 @@ export async function runFleetJob(
   begin: (rendering: () => Rendering) => FleetJob,
 ): Promise<number> {
   const { run, selection } = intent;
-  optimiseLate();
+  optimiseLate(entries.length);
   checkOpenFiles(
     entries.map(({ plan }) => plan),
     selection!.parallel,

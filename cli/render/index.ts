@@ -104,7 +104,7 @@ export function createRenderer(options: RenderOptions): Rendering {
   };
   const write = (text: string): void => void stderr.write(text);
   const status = watched ? new StatusLine({ ...counted, write, columns: () => stderr.columns ?? 80 }) : undefined;
-  const tally = new Tally(counted);
+  const tally = status ?? new Tally(counted);
   const aside = { onClosed: options.onClosed, before: () => status?.hide(), after: () => status?.drawSoon() };
   const out = new Output(stdout, aside);
   const shared =
@@ -121,7 +121,7 @@ export function createRenderer(options: RenderOptions): Rendering {
   const view =
     options.view ?? modeRenderer(mode, { hosts, store, out, err, looks, prefix: options.prefix ?? true, now }, compare);
   if (view) parts.push(view);
-  parts.push(status ?? tally);
+  parts.push(tally);
   if (!options.quiet && !isJson) parts.push(new SummaryRenderer({ hosts, err, color: looks.stderr.color, isUnwanted }));
   const json = view instanceof JsonEvents || view instanceof JsonResults ? view : undefined;
   // The summary is the last word, but as prose the verdicts stand under it.
