@@ -78,6 +78,9 @@ export const hasStatus = (error: unknown, ...codes: (keyof typeof sftpStatus)[])
 export const notAFile = (path: string, kind: string): SshError =>
   new SshError('sftp', `${path} is no regular file but a ${kind}`, { by: 'peer', detail: { path, kind } });
 
+/** Sessions of one connection in all: with four, 50 ms away, the server's 2 MiB windows bound the rate. */
+export const MAX_LANES = 6;
+
 /** Further sessions on the same connection, opened when the path is long and kept for the next file. */
 export class Lanes {
   readonly first: Sftp;
@@ -87,7 +90,7 @@ export class Lanes {
   #opened: readonly Sftp[] = [];
 
   /** `open` starts one more session on the connection of `first`; `count` is how many there may be in all. */
-  constructor(first: Sftp, open?: () => Promise<Sftp>, count = 6) {
+  constructor(first: Sftp, open?: () => Promise<Sftp>, count = MAX_LANES) {
     this.first = first;
     this.#open = open;
     this.#count = count;
