@@ -51,7 +51,14 @@ describe('compiled code', () => {
     ['empty', () => Buffer.alloc(0)],
     ['cut off', (whole: Buffer) => whole.subarray(0, whole.length - 1)],
     ['of zeros', (whole: Buffer) => Buffer.alloc(whole.length)],
-    ['damaged', (whole: Buffer) => Buffer.from(whole).fill(0, whole.length >> 1, (whole.length >> 1) + 64)],
+    [
+      'no code',
+      (whole: Buffer) =>
+        Buffer.concat([
+          whole.subarray(0, whole.indexOf(10) + 1),
+          Buffer.alloc(whole.length).subarray(whole.indexOf(10) + 1),
+        ]),
+    ],
     [
       'of another build',
       (whole: Buffer) => Buffer.from(whole.toString('latin1').replace(/"build":"./, '"build":"_'), 'latin1'),
