@@ -6,7 +6,11 @@
 // one step further: even a static import of them compiles them only when one of their exports is first
 // touched, which is sound because they do nothing but define things.
 //
+// What V8 made of the chunks is kept in the user's cache folder and taken up by the next run: it is a quarter of the
+// processor time of one short command. See docs/architecture.md, "The bundle".
+//
 // What this asks of the source: no top-level await, and no import.meta in what the command reaches.
+import { createHash } from 'node:crypto';
 import { chmodSync, readdirSync, readFileSync } from 'node:fs';
 import { defineConfig } from 'rolldown';
 
@@ -16,13 +20,92 @@ const LAZY_PACKAGES = /node_modules[\\/](@noble[\\/][^\\/]+|tweetnacl)[\\/](?:.*
 
 /**
  * Runs in the finished file, so it is plain ES2022. Written in front of it: `chunks` (where each one begins, counted from
- * the end of the file, and its length), `lazy` and `entry`.
+ * the end of the file, and its length), `lazy`, `entry` and `build`, which is another for every other content.
  */
 function bootstrap() {
   const { Script } = process.getBuiltinModule('node:vm');
   const { fileURLToPath } = process.getBuiltinModule('node:url');
+  const fs = process.getBuiltinModule('node:fs');
   const self = fileURLToPath(import.meta.url);
-  const file = process.getBuiltinModule('node:fs').readFileSync(self, 'latin1');
+  const file = fs.readFileSync(self, 'latin1');
+
+  // The code of earlier runs: a line of JSON (the build, and where each chunk's code begins and how long it is), then the
+  // code. Nothing here is needed: what cannot be read, is of another build or may be written by others is done without.
+  const place = () => {
+    const { HOME, XDG_CACHE_HOME, NODE_COMPILE_CACHE, NODE_DISABLE_COMPILE_CACHE } = process.env;
+    if (NODE_DISABLE_COMPILE_CACHE) return undefined;
+    const name = `code-${build}-${process.version}-${process.arch}`;
+    if (NODE_COMPILE_CACHE) return { folder: NODE_COMPILE_CACHE, path: `${NODE_COMPILE_CACHE}/${name}` };
+    const home = XDG_CACHE_HOME?.startsWith('/') ? XDG_CACHE_HOME : HOME;
+    // With somebody else's home (sudo) files would be left there that their owner could not replace.
+    if (!home || fs.statSync(home).uid !== process.geteuid()) return undefined;
+    const folder = `${home}${home === XDG_CACHE_HOME ? '' : '/.cache'}/bssh`;
+    return { folder, path: `${folder}/${name}` };
+  };
+  const readKept = () => {
+    const { path } = place() ?? {};
+    if (!path) return undefined;
+    const fd = fs.openSync(path, fs.constants.O_RDONLY | fs.constants.O_NOFOLLOW);
+    try {
+      const { uid, mode, size } = fs.fstatSync(fd);
+      if (uid !== process.geteuid() || (mode & 0o022) !== 0) return undefined;
+      const bytes = fs.readFileSync(fd);
+      const end = bytes.indexOf(10) + 1;
+      const { build: madeFor, total, places } = JSON.parse(bytes.toString('latin1', 0, end));
+      if (madeFor !== build || end + total !== size) return undefined;
+      return new Map(places.map(([name, from, length]) => [name, bytes.subarray(end + from, end + from + length)]));
+    } finally {
+      fs.closeSync(fd);
+    }
+  };
+  const writeKept = (pieces) => {
+    const { folder, path } = place() ?? {};
+    if (!path) return;
+    fs.mkdirSync(folder, { recursive: true, mode: 0o700 });
+    let total = 0;
+    const places = [...pieces].map(([name, { length }]) => [name, (total += length) - length, length]);
+    const head = Buffer.from(`${JSON.stringify({ build, total, places })}\n`);
+    const part = `${path}.${process.pid}`;
+    try {
+      const bytes = Buffer.concat([head, ...pieces.values()]);
+      fs.writeFileSync(part, bytes, { mode: 0o600, flag: 'wx', flush: true });
+      fs.renameSync(part, path);
+    } catch (error) {
+      fs.rmSync(part, { force: true });
+      throw error;
+    }
+    const old = Date.now() - 30 * 86_400_000;
+    for (const name of fs.readdirSync(folder)) {
+      if (/^code-/.test(name) && fs.statSync(`${folder}/${name}`).mtimeMs < old) fs.rmSync(`${folder}/${name}`);
+    }
+  };
+  const attempt = (action) => {
+    try {
+      return action();
+    } catch {
+      return undefined;
+    }
+  };
+  let kept;
+  const scripts = new Map();
+  const compile = (name, text) => {
+    // The entry alone is all that the shortest runs need.
+    if (name === entry) return new Script(text, { filename: `bssh:${name}` });
+    kept ??= attempt(readKept) ?? new Map();
+    const cachedData = kept.get(name);
+    const script = new Script(text, { filename: `bssh:${name}`, cachedData });
+    // V8 refuses what it made with other flags: all of it then. Later on it may be because flags were changed meanwhile.
+    if (script.cachedDataRejected && scripts.size === 0) kept.clear();
+    scripts.set(name, script);
+    return script;
+  };
+  process.on('exit', () => {
+    if ([...scripts.keys()].every((name) => kept.has(name))) return;
+    // Made now, it holds the functions that were called, too.
+    for (const [name, script] of scripts) kept.set(name, script.createCachedData());
+    attempt(() => writeKept(kept));
+  });
+
   const textOf = ([fromEnd, length]) => {
     const text = file.substr(file.length - fromEnd, length);
     if (!text.includes('\x01')) return text;
@@ -35,7 +118,7 @@ function bootstrap() {
     const module = { exports: {} };
     loaded.set(name, module);
     const text = `(function(require,module,exports,__filename){"use strict";${textOf(chunks[name])}\n})`;
-    const run = new Script(text, { filename: `bssh:${name}` }).runInThisContext();
+    const run = compile(name, text).runInThisContext();
     // Between themselves lazy packages are wired directly: their inner loops call across files.
     run(requireFrom(lazy[name] ? load : facade), module, module.exports, self);
     return module.exports;
@@ -117,7 +200,9 @@ function oneFile() {
         fromEnd += chunks[name].length;
         places[name] = [fromEnd, chunks[name].length];
       }
-      const tables = Object.entries({ chunks: places, lazy, entry }).map(
+      const hash = createHash('sha256').update(JSON.stringify([chunks, lazy, entry, body]));
+      const build = hash.digest('hex').slice(0, 16);
+      const tables = Object.entries({ chunks: places, lazy, entry, build }).map(
         ([name, value]) => `const ${name}=${JSON.stringify(value)};`,
       );
       this.emitFile({

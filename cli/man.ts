@@ -77,7 +77,14 @@ const variables: readonly (readonly [names: string, meaning: string])[] = [
   ['ANSIBLE_INVENTORY', 'The file of @ansible.'],
   ['SSH_AUTH_SOCK', 'The agent.'],
   ['SSH_ASKPASS, SSH_ASKPASS_REQUIRE', 'A program that asks for passwords, as in ssh(1).'],
-  ['XDG_CONFIG_HOME, XDG_CACHE_HOME', 'Where the configuration is, and where answers of commands are kept.'],
+  [
+    'XDG_CONFIG_HOME, XDG_CACHE_HOME',
+    'Where the configuration is, and where answers of commands and compiled code are kept.',
+  ],
+  [
+    'NODE_COMPILE_CACHE, NODE_DISABLE_COMPILE_CACHE',
+    'The folder for compiled code instead of ~/.cache/bssh; anything: keep none.',
+  ],
   ['NO_COLOR', 'Anything: no colours.'],
 ];
 

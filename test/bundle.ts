@@ -20,6 +20,9 @@ function fingerprint(): string {
   return hash.digest('hex').slice(0, 16);
 }
 
+/** Where the tests' runs keep compiled code, instead of a copy in the home of each. */
+export const codeFolder = join(tmpdir(), `bssh-code-${process.getuid?.() ?? 0}`);
+
 /** The path of an executable bssh.mjs. */
 export function bsshBundle(): string {
   const home = join(tmpdir(), `bssh-bundle-${process.getuid?.() ?? 0}-${fingerprint()}`);

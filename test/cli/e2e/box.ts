@@ -3,6 +3,7 @@
 import { spawn } from 'node:child_process';
 import { chmodSync, mkdirSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
+import { codeFolder } from '../../bundle.ts';
 import { freshDir, type Server } from '../../interop/servers.ts';
 import { type Outcome, outcome, Place } from './place.ts';
 
@@ -28,6 +29,7 @@ export class Box extends Place {
       TERM: 'xterm',
       F: this.config,
       SHARED: this.shared,
+      NODE_COMPILE_CACHE: codeFolder,
     };
     if (server !== undefined) this.reach(server);
   }

@@ -1,5 +1,6 @@
 // Runs the command as a user would: the bundled file as a child process, with a home and an environment of its own.
 import { type ChildProcess, spawn } from 'node:child_process';
+import { codeFolder } from '../../bundle.ts';
 import type { Server } from '../../interop/servers.ts';
 import { type Outcome, outcome, Place } from './place.ts';
 
@@ -46,7 +47,14 @@ export class Bssh extends Place {
     const { env = {}, cwd = this.home, input = '', limit = 60_000 } = options;
     const child = spawn(options.program ?? this.file, args, {
       cwd,
-      env: { PATH: process.env.PATH, HOME: this.home, USER: 'root', LANG: 'C.UTF-8', ...env },
+      env: {
+        PATH: process.env.PATH,
+        HOME: this.home,
+        USER: 'root',
+        LANG: 'C.UTF-8',
+        NODE_COMPILE_CACHE: codeFolder,
+        ...env,
+      },
     });
     const ended = outcome(child, () => child.kill('SIGKILL'), limit);
     child.stdin.on('error', () => {});
