@@ -29,8 +29,10 @@ function bootstrap() {
   const self = fileURLToPath(import.meta.url);
   const file = fs.readFileSync(self, 'latin1');
 
-  // The code of earlier runs: a line of JSON (the build, and where each chunk's code begins and how long it is), then the
-  // code. Nothing here is needed: what cannot be read, is of another build or may be written by others is done without.
+  // The code of earlier runs: a line of JSON (the build, a digest of the code, and where each chunk's begins and how long it
+  // is), then the code. The digest is against failing disks: V8 crashes on damaged code. Nothing here is needed: what cannot
+  // be read, is of another build or may be written by others is done without.
+  const digest = (bytes) => process.getBuiltinModule('node:crypto').createHash('sha256').update(bytes).digest('hex');
   const place = () => {
     const { HOME, XDG_CACHE_HOME, NODE_COMPILE_CACHE, NODE_DISABLE_COMPILE_CACHE } = process.env;
     if (NODE_DISABLE_COMPILE_CACHE) return undefined;
@@ -47,13 +49,14 @@ function bootstrap() {
     if (!path) return undefined;
     const fd = fs.openSync(path, fs.constants.O_RDONLY | fs.constants.O_NOFOLLOW);
     try {
-      const { uid, mode, size } = fs.fstatSync(fd);
+      const { uid, mode } = fs.fstatSync(fd);
       if (uid !== process.geteuid() || (mode & 0o022) !== 0) return undefined;
       const bytes = fs.readFileSync(fd);
       const end = bytes.indexOf(10) + 1;
-      const { build: madeFor, total, places } = JSON.parse(bytes.toString('latin1', 0, end));
-      if (madeFor !== build || end + total !== size) return undefined;
-      return new Map(places.map(([name, from, length]) => [name, bytes.subarray(end + from, end + from + length)]));
+      const { build: madeFor, sum, places } = JSON.parse(bytes.toString('latin1', 0, end));
+      const code = bytes.subarray(end);
+      if (madeFor !== build || sum !== digest(code)) return undefined;
+      return new Map(places.map(([name, from, length]) => [name, code.subarray(from, from + length)]));
     } finally {
       fs.closeSync(fd);
     }
@@ -62,13 +65,13 @@ function bootstrap() {
     const { folder, path } = place() ?? {};
     if (!path) return;
     fs.mkdirSync(folder, { recursive: true, mode: 0o700 });
-    let total = 0;
-    const places = [...pieces].map(([name, { length }]) => [name, (total += length) - length, length]);
-    const head = Buffer.from(`${JSON.stringify({ build, total, places })}\n`);
+    let end = 0;
+    const places = [...pieces].map(([name, { length }]) => [name, (end += length) - length, length]);
+    const code = Buffer.concat([...pieces.values()]);
+    const head = Buffer.from(`${JSON.stringify({ build, sum: digest(code), places })}\n`);
     const part = `${path}.${process.pid}`;
     try {
-      const bytes = Buffer.concat([head, ...pieces.values()]);
-      fs.writeFileSync(part, bytes, { mode: 0o600, flag: 'wx', flush: true });
+      fs.writeFileSync(part, Buffer.concat([head, code]), { mode: 0o600, flag: 'wx', flush: true });
       fs.renameSync(part, path);
     } catch (error) {
       fs.rmSync(part, { force: true });
