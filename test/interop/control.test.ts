@@ -61,6 +61,7 @@ function ssh(args: readonly string[], input = ''): Promise<Stock> {
     const child = execFile('ssh', ['-F', 'none', ...args], { timeout: 15_000, maxBuffer: 1 << 24 }, (error, out, err) =>
       resolve({ code: error === null ? 0 : typeof error.code === 'number' ? error.code : -1, out, err }),
     );
+    child.stdin!.on('error', () => {});
     child.stdin!.end(input);
   });
 }

@@ -36,6 +36,8 @@ describe.skipIf(!requireServer('sshd'))('pdsh', () => {
       let err = '';
       child.stdout.on('data', (chunk: Buffer) => void (out += chunk.toString()));
       child.stderr.on('data', (chunk: Buffer) => void (err += chunk.toString()));
+      // Gone before it is written to: pdsh reads no input, and some of these calls end at once.
+      child.stdin.on('error', () => {});
       child.stdin.end(input);
       child.once('error', reject);
       child.once('close', (code) => resolve({ code, out, err }));
