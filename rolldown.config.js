@@ -152,9 +152,10 @@ function bootstrap() {
 /**
  * The file is a shell script and a module at once: the shell takes the first two lines and becomes node, node sees a
  * string and a comment. So that node starts with a collector of one thread: the heap is small, and the helper threads cost
- * a third of the processor time of a download. (V8 cannot change this after its start, and `env -S` is not everywhere.)
+ * a third of the processor time of a download; and with a young generation that stays small, which saves a current Node
+ * 20 to 50 MB. (V8 cannot change this after its start, and `env -S` is not everywhere.)
  */
-const LAUNCH = '#!/bin/sh\n":" //; exec node --single-threaded-gc "$0" "$@"';
+const LAUNCH = '#!/bin/sh\n":" //; exec node --single-threaded-gc --max-semi-space-size=4 "$0" "$@"';
 
 /** What an import of a CommonJS module becomes: evaluated at once by the bundler, here when its export is first touched. */
 const COMMON_JS = /(?:\/\* @__PURE__ \*\/ )?\w+\.__toESM\((\w+\.require_\w+\(\)),1\)/g;

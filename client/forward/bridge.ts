@@ -43,6 +43,16 @@ export function bridge(io: ChannelIo, socket: Socket, first?: Uint8Array): Promi
   return new Bridge(io, socket).run(first);
 }
 
+/**
+ * Node reads every chunk of a socket into 64 KiB of its own and V8 is late to collect them: with many connections that is
+ * most of the memory. So what stands in packets is given back by hand, where the engine can (Node 22 on).
+ */
+function giveBack(chunk: Buffer): void {
+  const memory: ArrayBufferLike & { transfer?(length: number): ArrayBuffer } = chunk.buffer;
+  // A part of a larger memory may have neighbours.
+  if (chunk.byteLength === memory.byteLength) memory.transfer?.(0);
+}
+
 class Bridge {
   readonly #io: ChannelIo;
   readonly #socket: Socket;
@@ -77,7 +87,7 @@ class Bridge {
     io.sink(false, (chunk) => this.#toSocket(chunk));
     if (io.isClosed) this.#channelClosed();
     socket.on('drain', () => this.#letGo());
-    socket.on('data', (chunk: Buffer) => this.#toChannel(chunk));
+    socket.on('data', (chunk: Buffer) => this.#toChannel(chunk, () => giveBack(chunk)));
     // Whoever read before us may have paused it.
     socket.resume();
     if (first !== undefined && first.length > 0) this.#toChannel(first);
@@ -86,9 +96,9 @@ class Bridge {
     return done;
   }
 
-  #toChannel(chunk: Uint8Array): void {
+  #toChannel(chunk: Uint8Array, taken?: () => void): void {
     if (this.#io.isClosed || this.#io.channel.closeReceived) return;
-    const busy = this.#io.write(chunk);
+    const busy = this.#io.write(chunk, 0, taken);
     if (busy === undefined) return;
     this.#socket.pause();
     busy.then(

@@ -15,8 +15,7 @@ afterEach(async () => {
   for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
 });
 
-/** 145 to 160 MiB on Node 20. A current Node is larger from the start and collects later: 200 to 227 there. */
-const LIMIT_MIB = Number(process.versions.node.split('.')[0]) < 24 ? 200 : 260;
+const LIMIT_MIB = 200;
 
 describe.skipIf(!requireServer('sshd'))('a forwarding', () => {
   const bssh = served(new Bssh(), startSshd);
