@@ -4,7 +4,7 @@
 // end of the file, which V8 only skips, and each is compiled when something first requires it. As plain module text
 // the same code costs about 40 ms of parsing at every start, `bssh -V` included. Packages under LAZY_PACKAGES go
 // one step further: even a static import of them compiles them only when one of their exports is first
-// touched, which is sound because they do nothing but define things.
+// touched, which is sound because they do nothing but define things; under LAZY_FUNCTIONS, when one is first called.
 //
 // What V8 made of the chunks is kept in the user's cache folder and taken up by the next run: it is a quarter of the
 // processor time of one short command. See docs/architecture.md, "The bundle".
@@ -16,16 +16,23 @@ import { defineConfig } from 'rolldown';
 
 const ENTRY = process.env.BSSH_BUNDLE_ENTRY ?? 'cli/main.ts';
 const OUT_DIR = process.env.BSSH_BUNDLE_DIR ?? 'dist';
-const LAZY_PACKAGES = /node_modules[\\/](@noble[\\/][^\\/]+|tweetnacl)[\\/](?:.*[\\/])?([^\\/]+?)\.js$/;
+const LAZY_PACKAGES = /node_modules[\\/](@noble[\\/][^\\/]+|tweetnacl|string-width)[\\/](?:.*[\\/])?([^\\/]+?)\.js$/;
+/** yargs has them in a table when it is loaded, and calls them for its help: patterns over Unicode that take 30 ms to make. */
+const LAZY_FUNCTIONS = /[\\/]string-width[\\/]/;
 
 /**
  * Runs in the finished file, so it is plain ES2022. Written in front of it: `chunks` (where each one begins, counted from
- * the end of the file, and its length), `lazy`, `entry` and `build`, which is another for every other content.
+ * the end of the file, and its length), `lazy`, `functions`, `entry` and `build`, which is another for every other content.
  */
 function bootstrap() {
   const { Script } = process.getBuiltinModule('node:vm');
   const { fileURLToPath } = process.getBuiltinModule('node:url');
   const fs = process.getBuiltinModule('node:fs');
+  // What the first lines of this file kept from node; programs that are started from here get it.
+  if (process.env.BSSH_EXTRA_CA_CERTS) {
+    process.env.NODE_EXTRA_CA_CERTS = process.env.BSSH_EXTRA_CA_CERTS;
+    delete process.env.BSSH_EXTRA_CA_CERTS;
+  }
   const self = fileURLToPath(import.meta.url);
   const file = fs.readFileSync(self, 'latin1');
 
@@ -138,7 +145,8 @@ function bootstrap() {
         target ??= load(name);
         return target[key];
       };
-      Object.defineProperty(made, key, { enumerable: true, get });
+      if (functions.includes(name)) made[key] = (...args) => load(name)[key](...args);
+      else Object.defineProperty(made, key, { enumerable: true, get });
     };
     lazy[name].forEach(define);
     facades.set(name, made);
@@ -150,12 +158,16 @@ function bootstrap() {
 }
 
 /**
- * The file is a shell script and a module at once: the shell takes the first two lines and becomes node, node sees a
- * string and a comment. So that node starts with a collector of one thread: the heap is small, and the helper threads cost
- * a third of the processor time of a download; and with a young generation that stays small, which saves a current Node
- * 20 to 50 MB. (V8 cannot change this after its start, and `env -S` is not everywhere.)
+ * The file is a shell script and a module at once: the shell takes the first lines and becomes node, node sees strings and
+ * comments. So that node starts with a collector of one thread: the heap is small, and the helper threads cost a third of
+ * the processor time of a download. (V8 cannot change this after its start, and `env -S` is not everywhere. Most other
+ * flags of V8 cost more than they bring: node's own modules are then compiled anew at every start.) And so that node does
+ * not read a bundle of certificates that nothing here asks for: where NODE_EXTRA_CA_CERTS is set, that is three quarters
+ * of the start of Node 20.
  */
-const LAUNCH = '#!/bin/sh\n":" //; exec node --single-threaded-gc --max-semi-space-size=4 "$0" "$@"';
+const LAUNCH = `#!/bin/sh
+":" //; [ -z "$NODE_EXTRA_CA_CERTS" ] || { export BSSH_EXTRA_CA_CERTS="$NODE_EXTRA_CA_CERTS"; unset NODE_EXTRA_CA_CERTS; }
+":" //; exec node --single-threaded-gc "$0" "$@"`;
 
 /** What an import of a CommonJS module becomes: evaluated at once by the bundler, here when its export is first touched. */
 const COMMON_JS = /(?:\/\* @__PURE__ \*\/ )?\w+\.__toESM\((\w+\.require_\w+\(\)),1\)/g;
@@ -184,6 +196,7 @@ function oneFile() {
     generateBundle(_options, bundle) {
       const chunks = {};
       const lazy = {};
+      const functions = [];
       const modules = [];
       let entry;
       for (const [file, item] of Object.entries(bundle)) {
@@ -191,8 +204,9 @@ function oneFile() {
         const name = file.replace(/\.js$/, '');
         chunks[name] = inComment(item.code.replace(/^#!.*\n/, '').replace(COMMON_JS, '{get default(){return $1}}'));
         if (item.isEntry) entry = name;
-        if (item.moduleIds.length > 0 && item.moduleIds.every((id) => LAZY_PACKAGES.test(id)))
-          lazy[name] = item.exports;
+        const isAll = (kind) => item.moduleIds.length > 0 && item.moduleIds.every((id) => kind.test(id));
+        if (isAll(LAZY_PACKAGES)) lazy[name] = item.exports;
+        if (isAll(LAZY_FUNCTIONS)) functions.push(name);
         modules.push(...item.moduleIds);
         delete bundle[file];
       }
@@ -204,9 +218,9 @@ function oneFile() {
         fromEnd += chunks[name].length;
         places[name] = [fromEnd, chunks[name].length];
       }
-      const hash = createHash('sha256').update(JSON.stringify([chunks, lazy, entry, body]));
+      const hash = createHash('sha256').update(JSON.stringify([chunks, lazy, functions, entry, body]));
       const build = hash.digest('hex').slice(0, 16);
-      const tables = Object.entries({ chunks: places, lazy, entry, build }).map(
+      const tables = Object.entries({ chunks: places, lazy, functions, entry, build }).map(
         ([name, value]) => `const ${name}=${JSON.stringify(value)};`,
       );
       this.emitFile({

@@ -18,8 +18,8 @@ import {
   type TaskOutcome,
 } from '../client/index.ts';
 import { openBaseline } from './baseline.ts';
-import { optimiseLate } from './compiler.ts';
 import { jumpPool, logTo, openContext, planLevel, type RunContext, showBanner } from './context.ts';
+import { optimiseLate, stayYoung } from './engine.ts';
 import { fleetExitCode } from './exit.ts';
 import type { ClusterIntent } from './grammar.ts';
 import { healthCheck } from './health.ts';
@@ -43,6 +43,7 @@ export interface FleetEntry {
 
 /** A plan for each host of the selection, which must not be empty; the log has the level they ask for. */
 export function fleetEntries(intent: ClusterIntent, context: RunContext, command: string | undefined): FleetEntry[] {
+  optimiseLate(intent.selection!.hosts.length);
   const entries = intent.selection!.hosts.map((selected): FleetEntry => {
     const plan = planMany(selected, intent.invocation, command, context.resolve);
     const gateway =
@@ -99,11 +100,11 @@ export async function runFleetJob(
   begin: (rendering: () => Rendering) => FleetJob,
 ): Promise<number> {
   const { run, selection } = intent;
-  optimiseLate(entries.length);
   checkOpenFiles(
     entries.map(({ plan }) => plan),
     selection!.parallel,
   );
+  stayYoung(Math.min(entries.length, selection!.parallel || entries.length));
   const closed = new AbortController();
   const recorded = entries.map(({ name, selected }) => ({ name, target: formatHostSpec(selected) }));
   const baseline = run.baseline === undefined ? undefined : openBaseline(run.baseline, context.env, recorded);

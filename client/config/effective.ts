@@ -64,14 +64,15 @@ function algorithmList(expression: string | undefined, set: AlgorithmSet): strin
   return list;
 }
 
-const defaultRows = keywordNames.flatMap((name) => {
-  const { default: value }: Keyword<unknown> = keywords[name];
-  return value === undefined ? [] : [[name, value] as const];
-});
+const defaults: Readonly<Record<string, unknown>> = Object.fromEntries(
+  keywordNames.flatMap((name) => {
+    const { default: value }: Keyword<unknown> = keywords[name];
+    return value === undefined ? [] : [[name, value] as const];
+  }),
+);
 
 function withDefaults(settings: Settings): Draft {
-  const draft: Record<string, unknown> = {};
-  for (const [name, value] of defaultRows) draft[name] = value;
+  const draft: Record<string, unknown> = { ...defaults };
   for (const [name, value] of settings.entries()) draft[name] = value;
   return draft as Draft;
 }

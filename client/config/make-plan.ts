@@ -34,13 +34,27 @@ export interface PlanInput {
 type Options = Effective & Required<Pick<Effective, FilledName>>;
 
 const isNone = (list: readonly string[]): boolean => list.length === 1 && list[0]!.toLowerCase() === 'none';
-const names = (list: string): readonly string[] => list.split(',').filter((name) => name !== '');
+
+/** Lists of names are few, and the same for every host of a run: made once, and by their identity known again later. */
+const lists = new Map<string, readonly string[]>();
+const MAX_LISTS = 256;
+
+function names(list: string): readonly string[] {
+  let made = lists.get(list);
+  if (made === undefined) {
+    if (lists.size >= MAX_LISTS) lists.clear();
+    made = list.split(',').filter((name) => name !== '');
+    lists.set(list, made);
+  }
+  return made;
+}
 
 /** Only what is set: a plan prints without `undefined`. */
-const given = <T extends object>(object: T): { [K in keyof T]: Exclude<T[K], undefined> } =>
-  Object.fromEntries(Object.entries(object).filter(([, value]) => value !== undefined)) as {
-    [K in keyof T]: Exclude<T[K], undefined>;
-  };
+function given<T extends object>(object: T): { [K in keyof T]: Exclude<T[K], undefined> } {
+  const set: Record<string, unknown> = {};
+  for (const key in object) if (object[key] !== undefined) set[key] = object[key];
+  return set as { [K in keyof T]: Exclude<T[K], undefined> };
+}
 
 class PlanMaker {
   readonly input: PlanInput;

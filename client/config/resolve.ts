@@ -13,7 +13,7 @@ import { type KeywordName, keywords } from './keywords.ts';
 import { makePlan } from './make-plan.ts';
 import type { HostPlan } from './plan.ts';
 import { Settings } from './settings.ts';
-import { parseOption, parseValue } from './ssh-config.ts';
+import { parseOption, parseSetting } from './ssh-config.ts';
 import {
   type ConnectionFacts,
   connectionTokens,
@@ -156,7 +156,7 @@ class Resolution {
       const { forward, spec } = override;
       this.settings.add(`${forward}forward`, [this.#forward(forward, spec)], flags);
     } else {
-      const value = parseValue(override.keyword, override.args, this.env.context);
+      const value = parseSetting(override.keyword, override.args, this.env.context);
       if (value === undefined) return;
       if (override.force) this.settings.put(override.keyword, value, flags);
       else this.settings.add(override.keyword, value, flags);
@@ -191,7 +191,7 @@ class Resolution {
       const args: readonly string[] = typeof given === 'string' ? [given] : given;
       const grows = keywords[keyword].type.merge !== undefined && keyword !== 'sendenv';
       for (const one of grows ? args.map((argument) => [argument]) : [args]) {
-        const value = parseValue(keyword, one, this.env.context);
+        const value = parseSetting(keyword, one, this.env.context);
         if (value !== undefined) this.settings.add(keyword, value, name);
       }
     }

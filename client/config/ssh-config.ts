@@ -105,8 +105,12 @@ class Arguments implements Line {
 
 const extra = (keyword: string): string => `keyword ${keyword} extra arguments at end of line`;
 
+/** The value of one setting of a flag or a layer. Throws as `parseValue` does. */
+export const parseSetting = (name: KeywordName, args: readonly string[], context: ParseContext): unknown =>
+  once(context, [name, ...args].join('\0'), () => parseValue(name, args, context));
+
 /** The value of one setting. Throws SshError('config') whose message has no file and line yet. */
-export function parseValue(
+function parseValue(
   name: KeywordName,
   args: readonly string[],
   context: ParseContext,
@@ -247,8 +251,30 @@ export function parseConfig(text: string, path: string, context: ParseContext): 
   return { path, blocks, quiet };
 }
 
+/** Results of flags are few and asked for once a host; this many are remembered for a context. */
+const REMEMBERED = 1000;
+
+const remembered = new WeakMap<ParseContext, Map<string, unknown>>();
+
+/** What `make` gives for this text in this context, made once; a failure is not remembered. */
+export function once<T>(context: ParseContext, key: string, make: () => T): T {
+  let known = remembered.get(context);
+  if (known === undefined) {
+    known = new Map();
+    remembered.set(context, known);
+  }
+  if (known.has(key)) return known.get(key) as T;
+  const made = make();
+  if (known.size >= REMEMBERED) known.clear();
+  known.set(key, made);
+  return made;
+}
+
 /** One `-o` option. Host, Match and Include have no place there. */
-export function parseOption(text: string, context: ParseContext): Entry | undefined {
+export const parseOption = (text: string, context: ParseContext): Entry | undefined =>
+  once(context, `-o ${text}`, () => readOption(text, context));
+
+function readOption(text: string, context: ParseContext): Entry | undefined {
   const parsed = parseLine(text, 0, 'command-line', context);
   if (parsed === undefined) return undefined;
   if (isCondition(parsed) || parsed.kind === 'include') {

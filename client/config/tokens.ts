@@ -96,7 +96,10 @@ export const connectionHash = (facts: ConnectionFacts): string =>
 /** The tokens every keyword with tokens shares. */
 export function connectionTokens(facts: ConnectionFacts): Tokens {
   return {
-    C: connectionHash(facts),
+    // Few runs ask for it, and it costs more than all the others.
+    get C() {
+      return connectionHash(facts);
+    },
     d: facts.home,
     h: facts.host,
     i: String(facts.uid),
@@ -113,6 +116,4 @@ export function connectionTokens(facts: ConnectionFacts): Tokens {
 
 /** Only some of the tokens: ProxyCommand takes fewer than IdentityFile. */
 export const pickTokens = (tokens: Tokens, letters: string): Tokens =>
-  Object.fromEntries(
-    [...letters].flatMap((letter) => (tokens[letter] === undefined ? [] : [[letter, tokens[letter]]])),
-  );
+  Object.fromEntries([...letters].flatMap((letter) => (letter in tokens ? [[letter, tokens[letter]!]] : [])));
