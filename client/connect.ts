@@ -17,8 +17,17 @@ import {
   type SessionEvent,
   SshError,
 } from '../protocol/index.ts';
-import { type ByteStream, type DialOptions, Driver, dial, monotonicNow } from '../transport/index.ts';
-import { abortable, abortError } from './abort.ts';
+import {
+  abortable,
+  abortError,
+  type ByteStream,
+  type DialOptions,
+  Driver,
+  dial,
+  monotonicNow,
+  offAbort,
+  onAbort,
+} from '../transport/index.ts';
 import { type AuthPlan, authenticate } from './auth.ts';
 import { AuthExchange } from './auth-exchange.ts';
 import { Connection, type GlobalHandler } from './connection.ts';
@@ -80,9 +89,9 @@ export async function connect(options: ConnectOptions): Promise<Connection> {
   if (signal?.aborted) throw abortError(signal);
   const { stream, address } = await open(options, port);
   const attempt = new Attempt(options, stream, port, address);
-  const onAbort = (): void => void attempt.end(abortError(signal!));
-  signal?.addEventListener('abort', onAbort, { once: true });
-  if (signal?.aborted) onAbort();
+  const give = (): void => void attempt.end(abortError(signal!));
+  if (signal?.aborted) give();
+  else onAbort(signal, give);
   try {
     await attempt.keys();
     options.onPhase?.('auth');
@@ -90,15 +99,17 @@ export async function connect(options: ConnectOptions): Promise<Connection> {
       hostLabel: `${options.user}@${options.host}`,
       ...options.auth,
       log,
-      signal: attempt.over,
+      get signal() {
+        return attempt.over;
+      },
     };
     // A person may be thinking about a password while the server hangs up.
-    await abortable(authenticate(attempt.exchange, plan), attempt.over);
+    await attempt.whileItLasts(authenticate(attempt.exchange, plan));
     return attempt.connection;
   } catch (error) {
     throw attempt.exchange.explain(attempt.end(error));
   } finally {
-    signal?.removeEventListener('abort', onAbort);
+    offAbort(signal, give);
   }
 }
 
@@ -124,8 +135,10 @@ class Attempt {
   readonly #port: number;
   readonly #address: string | undefined;
   readonly #timer: NodeJS.Timeout | undefined;
-  readonly #over = new AbortController();
   #keys: { resolve(): void; reject(error: unknown): void } | undefined;
+  #over: AbortController | undefined;
+  #end: { readonly error: unknown } | undefined;
+  #giveUp: ((error: unknown) => void) | undefined;
   /** What we found wrong ourselves: it outranks how the session then ends. */
   #failure: SshError | undefined;
 
@@ -164,9 +177,22 @@ class Attempt {
     }
   }
 
-  /** Fires, with the error, when the attempt or the connection it became is over. */
+  /** Fires, with the error, when the attempt or the connection it became is over. Made for those who ask: few do. */
   get over(): AbortSignal {
+    if (this.#over === undefined) {
+      this.#over = new AbortController();
+      if (this.#end !== undefined) this.#over.abort(this.#end.error);
+    }
     return this.#over.signal;
+  }
+
+  /** `work`, or the error of the end when that comes first. */
+  whileItLasts(work: Promise<void>): Promise<void> {
+    return new Promise((resolve, reject) => {
+      work.then(resolve, reject);
+      if (this.#end !== undefined) reject(this.#end.error);
+      else this.#giveUp = reject;
+    });
   }
 
   /** Settles when the first keys are in place. */
@@ -188,7 +214,9 @@ class Attempt {
     this.#keys?.reject(this.#failure ?? error);
     this.#keys = undefined;
     if (this.#failure !== undefined) this.exchange.fail(this.#failure);
-    this.#over.abort(this.#failure ?? error);
+    this.#end ??= { error: this.#failure ?? error };
+    this.#giveUp?.(this.#end.error);
+    this.#over?.abort(this.#end.error);
     return this.#failure ?? error;
   }
 

@@ -14,8 +14,15 @@ import {
   type TerminalMode,
   WindowChange,
 } from '../protocol/index.ts';
-import { type ChannelIo, ChannelStream, type Sink } from '../transport/index.ts';
-import { abortable, abortError } from './abort.ts';
+import {
+  abortable,
+  abortError,
+  type ChannelIo,
+  ChannelStream,
+  offAbort,
+  onAbort,
+  type Sink,
+} from '../transport/index.ts';
 
 export interface PtyOptions {
   readonly term: string;
@@ -163,12 +170,12 @@ async function start(
     io.sink(false, stdout ?? drop);
     io.sink(true, stderr ?? drop);
   }
-  const onAbort = (): void => {
+  const give = (): void => {
     io.discard();
     io.close();
   };
-  signal?.addEventListener('abort', onAbort, { once: true });
-  void io.closed.then(() => signal?.removeEventListener('abort', onAbort));
+  onAbort(signal, give);
+  void io.closed.then(() => offAbort(signal, give));
   // Everything leaves in one flight; the answers come in order.
   const ptyGranted =
     pty === undefined

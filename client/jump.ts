@@ -6,8 +6,14 @@
  */
 
 import { SshError } from '../protocol/index.ts';
-import { type ByteStream, type ChannelIo, channelBytes, monotonicNow } from '../transport/index.ts';
-import { abortable, abortError } from './abort.ts';
+import {
+  abortable,
+  abortError,
+  type ByteStream,
+  type ChannelIo,
+  channelBytes,
+  monotonicNow,
+} from '../transport/index.ts';
 import type { Destination } from './config/destination.ts';
 import type { HostPlan } from './config/plan.ts';
 import type { Connection } from './connection.ts';

@@ -211,16 +211,37 @@ function updateRules(plan: HostPlan, context: OpenContext, address: string | und
   };
 }
 
+const usableLists = new WeakMap<CryptoProvider, WeakMap<readonly string[], readonly string[]>>();
+
+/** What of a list this stack can do; a thousand plans share their lists. */
+function usableOf(
+  crypto: CryptoProvider,
+  kind: keyof AlgorithmPreferences,
+  wanted: readonly string[],
+): readonly string[] {
+  let known = usableLists.get(crypto);
+  if (known === undefined) {
+    known = new WeakMap();
+    usableLists.set(crypto, known);
+  }
+  let usable = known.get(wanted);
+  if (usable === undefined) {
+    const able = supportedAlgorithms(crypto)[kind];
+    usable = wanted.filter((name) => able.includes(name));
+    known.set(wanted, usable);
+  }
+  return usable;
+}
+
 /** The plan's lists, less what this stack cannot do, host keys ordered by what is known. */
 async function algorithmsOf(
   plan: HostPlan,
   crypto: CryptoProvider,
   rules: HostKeyRules,
 ): Promise<AlgorithmPreferences> {
-  const able = supportedAlgorithms(crypto);
   const { algorithms } = plan;
-  const usable = (kind: keyof AlgorithmPreferences, wanted: readonly string[]): string[] =>
-    wanted.filter((name) => able[kind].includes(name));
+  const usable = (kind: keyof AlgorithmPreferences, wanted: readonly string[]): readonly string[] =>
+    usableOf(crypto, kind, wanted);
   const hostKeys = usable('hostKeys', algorithms.hostKey);
   return {
     kex: usable('kex', algorithms.kex),

@@ -1,5 +1,6 @@
 /** Node's side of the stack: bytes in and out of a session, dialling, and the platform's crypto. Named exports only. */
 
+export { abortable, abortError, offAbort, onAbort } from './abort.ts';
 export { type AgentConnection, type ConnectAgentOptions, connectAgent } from './agent-socket.ts';
 export type { ByteStream, ByteStreamHandlers } from './byte-stream.ts';
 export { channelBytes } from './channel-bytes.ts';

@@ -8,6 +8,7 @@
 import { lookup } from 'node:dns/promises';
 import { connect, isIP, type Socket } from 'node:net';
 import { SshError } from '../protocol/index.ts';
+import { abortable, abortError, offAbort, onAbort } from './abort.ts';
 import type { ByteStream, ByteStreamHandlers } from './byte-stream.ts';
 
 const sharedReadBuffer = Buffer.allocUnsafeSlow(256 * 1024);
@@ -37,21 +38,19 @@ export interface TcpStream extends ByteStream {
   readonly remotePort: number;
 }
 
-const aborted = (signal: AbortSignal): SshError => new SshError('aborted', 'aborted', { cause: signal.reason });
-
 /** Connects to the first address that answers; throws SshError 'dns', 'refused', 'unreachable', 'timeout' or 'aborted'. */
 export async function dial(options: DialOptions): Promise<TcpStream> {
   const { signal } = options;
-  if (signal?.aborted) throw aborted(signal);
+  if (signal?.aborted) throw abortError(signal);
   const addresses = await resolve(options);
   let last: SshError | undefined;
   for (const address of addresses) {
-    if (signal?.aborted) throw aborted(signal);
+    if (signal?.aborted) throw abortError(signal);
     options.onAttempt?.(address, options.port);
     try {
       return await connectOne(address, options);
     } catch (error) {
-      if (!(error instanceof SshError) || error.code === 'aborted') throw error;
+      if (!(error instanceof SshError) || signal?.aborted) throw error;
       options.onFailure?.(address, options.port, error);
       last = error;
     }
@@ -68,7 +67,7 @@ async function resolve({ host, family = 0, signal }: DialOptions): Promise<strin
     return [host];
   }
   try {
-    const found = await raceAbort(lookup(host, { all: true, family, order: 'verbatim' }), signal);
+    const found = await abortable(lookup(host, { all: true, family, order: 'verbatim' }), signal);
     return found.map((entry) => entry.address);
   } catch (error) {
     if (error instanceof SshError) throw error;
@@ -79,15 +78,6 @@ async function resolve({ host, family = 0, signal }: DialOptions): Promise<strin
       cause: error,
     });
   }
-}
-
-function raceAbort<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-  if (signal === undefined) return promise;
-  return new Promise((resolve, reject) => {
-    const onAbort = (): void => reject(aborted(signal));
-    signal.addEventListener('abort', onAbort, { once: true });
-    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
-  });
 }
 
 function connectOne(
@@ -124,11 +114,11 @@ function connectOne(
             timeout,
           )
         : undefined;
-    const onAbort = (): void => fail(aborted(signal!));
+    const give = (): void => fail(abortError(signal!));
     const onError = (error: NodeJS.ErrnoException): void => fail(dialError(error, detail));
     const done = (): void => {
       clearTimeout(timer);
-      signal?.removeEventListener('abort', onAbort);
+      offAbort(signal, give);
       socket.removeListener('error', onError);
       socket.removeListener('connect', onConnect);
       // Whatever a dying socket still says has no listener otherwise.
@@ -144,7 +134,7 @@ function connectOne(
     };
     socket.once('error', onError);
     socket.once('connect', onConnect);
-    signal?.addEventListener('abort', onAbort, { once: true });
+    onAbort(signal, give);
   });
 }
 

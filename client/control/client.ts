@@ -34,8 +34,7 @@ import {
   Terminate,
   X11_EXTENSION,
 } from '../../protocol/index.ts';
-import { Driver, socketStream } from '../../transport/index.ts';
-import { abortError } from '../abort.ts';
+import { abortError, Driver, socketStream } from '../../transport/index.ts';
 import type { Forward } from '../config/forward-spec.ts';
 import { Connection } from '../connection.ts';
 import { systemError } from '../system-error.ts';

@@ -5,6 +5,7 @@
  */
 
 import { SshError } from '../../protocol/index.ts';
+import { offAbort, onAbort } from '../../transport/index.ts';
 
 interface Waiter {
   readonly key: string | undefined;
@@ -33,18 +34,18 @@ export class Slots {
     if (signal.aborted) return Promise.reject(reasonOf(signal));
     if (this.isFree(key)) return Promise.resolve(this.occupy(key));
     return new Promise((resolve, reject) => {
-      const onAbort = (): void => {
+      const give = (): void => {
         this.waiters.delete(waiter);
         reject(reasonOf(signal));
       };
       const waiter: Waiter = {
         key,
         grant: (release) => {
-          signal.removeEventListener('abort', onAbort);
+          offAbort(signal, give);
           resolve(release);
         },
       };
-      signal.addEventListener('abort', onAbort, { once: true });
+      onAbort(signal, give);
       this.waiters.add(waiter);
     });
   }

@@ -4,7 +4,7 @@
  */
 
 import { type ScpAnswer, SshError } from '../../protocol/index.ts';
-import { abortError } from '../abort.ts';
+import { abortError } from '../../transport/index.ts';
 import type { ExecHandle, ExecOptions } from '../exec.ts';
 
 /** What SCP needs of a connection. */

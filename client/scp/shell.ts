@@ -4,7 +4,7 @@
  */
 
 import { encodeName, SshError } from '../../protocol/index.ts';
-import { offAbort, onAbort } from '../abort.ts';
+import { offAbort, onAbort } from '../../transport/index.ts';
 import { type CommandOpener, remotePath, ScpSession, shellWord } from './session.ts';
 
 /** A device that takes any command and says nothing is not waited for longer (milliseconds). */

@@ -5,7 +5,7 @@
  */
 
 import { SshError } from '../../protocol/index.ts';
-import { offAbort, onAbort } from '../abort.ts';
+import { offAbort, onAbort } from '../../transport/index.ts';
 import { BLOCK_BYTES, giveBlock, SPAN_BYTES, takeBlock } from './blocks.ts';
 import { type Answer, aborted, type SftpLink } from './link.ts';
 import { fileError, writeAll } from './local-file.ts';

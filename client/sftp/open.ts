@@ -5,7 +5,7 @@
 
 import type { ChannelOptions, SftpClientOptions } from '../../protocol/index.ts';
 import { SshError } from '../../protocol/index.ts';
-import { offAbort, onAbort } from '../abort.ts';
+import { offAbort, onAbort } from '../../transport/index.ts';
 import type { ExecHandle, ExecOptions } from '../exec.ts';
 import { Sftp, type SftpCallOptions } from './sftp.ts';
 import { Lanes } from './transfer.ts';

@@ -14,7 +14,7 @@ import {
   SshError,
   type VolumeStatus,
 } from '../../protocol/index.ts';
-import { offAbort, onAbort } from '../abort.ts';
+import { offAbort, onAbort } from '../../transport/index.ts';
 import { type DirectoryEntry, readDirectory } from './directory.ts';
 import { type Answer, aborted, SftpLink, throwIfAborted } from './link.ts';
 import { RemoteFile } from './remote-file.ts';

@@ -5,7 +5,7 @@
  */
 
 import { SshError } from '../../protocol/index.ts';
-import { offAbort, onAbort } from '../abort.ts';
+import { offAbort, onAbort } from '../../transport/index.ts';
 import { BLOCK_BYTES, SPAN_BYTES } from './blocks.ts';
 import { aborted } from './link.ts';
 import { type RateLimit, RateTurn } from './rate.ts';

@@ -1,6 +1,6 @@
 import { getEventListeners } from 'node:events';
 import { describe, expect, test } from 'vitest';
-import { abortable, offAbort, onAbort } from '../../client/abort.ts';
+import { abortable, offAbort, onAbort } from '../../transport/abort.ts';
 
 describe('waiting for a signal', () => {
   test('one listener serves all, and none stays behind', () => {

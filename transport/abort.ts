@@ -53,6 +53,15 @@ export function abortable<T>(
     };
     if (signal.aborted) return end();
     onAbort(signal, end);
-    promise.then(resolve, reject).finally(() => offAbort(signal, end));
+    promise.then(
+      (value) => {
+        offAbort(signal, end);
+        resolve(value);
+      },
+      (error) => {
+        offAbort(signal, end);
+        reject(error);
+      },
+    );
   });
 }
