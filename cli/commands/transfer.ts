@@ -19,6 +19,7 @@ import {
   type TaskOutcome,
 } from '../../client/index.ts';
 import type { RunContext } from '../context.ts';
+import { stayYoung } from '../engine.ts';
 import { type Connect, type FleetEntry, type FleetJob, fleetEntries, runFleetJob } from '../fleet-run.ts';
 import type { ClusterIntent } from '../grammar.ts';
 import type { FileOptions } from '../options/run.ts';
@@ -50,6 +51,8 @@ export async function transfer(intent: ClusterIntent, context: RunContext): Prom
   const { files, dryRun } = intent.run;
   checkSync(files, intent.words);
   const entries = fleetEntries(intent, context, undefined);
+  // Each file on its way is like a connection.
+  stayYoung(Number.POSITIVE_INFINITY);
   const work = intent.subcommand === 'upload' ? await uploads(intent, entries) : await downloads(intent, entries);
   try {
     // Only the hosts can tell what differs there.
@@ -71,10 +74,17 @@ function checkSync(files: FileOptions, words: readonly string[]): void {
   if (files.sync && words.length !== 2) throw usageError('cluster', '--sync makes one directory like one other');
 }
 
+const clamp = (value: number, least: number, most: number): number => Math.max(least, Math.min(value, most));
+
 const syncOf = (files: FileOptions, dryRun: boolean): SyncOptions | undefined =>
   files.sync ? { compare: files.checksum ? 'content' : 'time', delete: files.delete, dryRun } : undefined;
 
-const treeOptions = ({ files, dryRun }: ClusterIntent['run']) => ({
+/** Files that are open at a time on all hosts together, and on each: descriptors are few, and each holds some memory. */
+const FILES = 512;
+const FILES_EACH = [8, 128] as const;
+
+const treeOptions = ({ run: { files, dryRun }, selection }: ClusterIntent, hosts: number) => ({
+  files: clamp(Math.floor(FILES / Math.min(hosts, selection!.parallel || hosts)), ...FILES_EACH),
   links: files.follow ? ('follow' as const) : ('skip' as const),
   preserve: files.preserve,
   resume: files.resume,
@@ -110,7 +120,7 @@ async function uploads(intent: ClusterIntent, entries: readonly FleetEntry[]): P
     sum((source) => source.files),
     entries.length,
   );
-  const options = treeOptions(intent.run);
+  const options = treeOptions(intent, entries.length);
   const job = (entry: number): UploadJob => ({
     sources: lists[isOwn ? entry : 0]!,
     destination: fillIn(destination, facts[entry]!),
@@ -138,7 +148,7 @@ async function downloads(intent: ClusterIntent, entries: readonly FleetEntry[]):
   const facts = factsOf(entries);
   // A destination that names the host is its own: nothing has to be put in front of its files.
   const many = entries.length > 1 && !tellsHosts(typed);
-  const options = treeOptions(intent.run);
+  const options = treeOptions(intent, entries.length);
   const jobs: DownloadJob[] = [];
   for (const each of facts) {
     const words = intent.words.slice(0, -1).map((word) => fillIn(word, each));

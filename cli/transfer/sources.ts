@@ -1,5 +1,6 @@
 /** The local side of an upload: which files and directories there are to send, before any host is asked. */
 
+import { type Dir, type Dirent, lstatSync, opendirSync, statSync } from 'node:fs';
 import { lstat, opendir, stat } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import { type GlobEntry, glob, hasWildcard } from '../../client/index.ts';
@@ -74,24 +75,44 @@ async function look(path: string, { recursive, follow }: SourceOptions): Promise
   return { path, kind: 'directory', name, ...(await measure(path, follow)) };
 }
 
+/** None when it cannot be read. */
+function* entriesOf(directory: string): Generator<Dirent> {
+  let opened: Dir | undefined;
+  try {
+    opened = opendirSync(directory);
+    for (let entry = opened.readSync(); entry !== null; entry = opened.readSync()) yield entry;
+  } catch {
+  } finally {
+    opened?.closeSync();
+  }
+}
+
+/** Entries looked at before others get their turn: synchronous calls cost a tenth of promises, but nothing else runs. */
+const AT_ONCE = 500;
+
 /** For the progress only: what cannot be read counts nothing and is told when its turn comes. */
 async function measure(root: string, follow: boolean): Promise<{ bytes: number; files: number }> {
   let bytes = 0;
   let files = 0;
+  let looked = 0;
   const pending = [root];
+  const add = (directory: string, { name }: Dirent): void => {
+    const path = join(directory, name);
+    const found = follow ? statSync(path) : lstatSync(path);
+    if (found.isDirectory()) pending.push(path);
+    else if (found.isFile()) {
+      bytes += found.size;
+      files++;
+    }
+  };
   // Links to above make a tree without an end; the copy itself will say so.
   for (let next = pending.pop(); next !== undefined && files < 1_000_000; next = pending.pop()) {
-    try {
-      for await (const { name } of await opendir(next)) {
-        const path = join(next, name);
-        const found = await (follow ? stat(path) : lstat(path)).catch(() => undefined);
-        if (found?.isDirectory()) pending.push(path);
-        else if (found?.isFile()) {
-          bytes += found.size;
-          files++;
-        }
-      }
-    } catch {}
+    for (const entry of entriesOf(next)) {
+      try {
+        add(next, entry);
+      } catch {}
+      if (++looked % AT_ONCE === 0) await new Promise((resolve) => void setImmediate(resolve));
+    }
   }
   return { bytes, files };
 }

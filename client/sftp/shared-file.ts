@@ -63,6 +63,16 @@ export class SharedFile {
     }
   }
 
+  /** Opens it for `work` alone. */
+  static async use<T>(path: string, work: (file: SharedFile) => Promise<T>): Promise<T> {
+    const file = await SharedFile.open(path);
+    try {
+      return await work(file);
+    } finally {
+      await file.close();
+    }
+  }
+
   get blocks(): number {
     return Math.ceil(this.size / BLOCK_BYTES);
   }

@@ -22,11 +22,14 @@ export class SharedFiles {
   /** By path, the one used longest ago first. */
   readonly #entries = new Map<string, Entry>();
   readonly #keep: number;
+  readonly #mostIdle: number;
+  #idle = 0;
 
   /** `files` is how many are expected to be sent: the fewer, the more of each stays in memory for other receivers. */
   constructor(files = MOST_IDLE, receivers = Number.POSITIVE_INFINITY) {
     const share = Math.floor(MOST_KEPT / Math.max(1, Math.min(files, MOST_IDLE)));
     this.#keep = receivers > 1 ? Math.max(1, share) : 0;
+    this.#mostIdle = receivers > 1 ? MOST_IDLE : 0;
   }
 
   /** Runs `work` with the file of `path`, and keeps it open that long. */
@@ -34,7 +37,7 @@ export class SharedFiles {
     const entry = this.#entries.get(path) ?? this.#open(path);
     this.#entries.delete(path);
     this.#entries.set(path, entry);
-    entry.users++;
+    if (entry.users++ === 0) this.#idle--;
     try {
       return await work(await entry.file);
     } catch (error) {
@@ -42,8 +45,7 @@ export class SharedFiles {
       if (this.#entries.get(path) === entry && entry.users === 1) this.#entries.delete(path);
       throw error;
     } finally {
-      entry.users--;
-      await this.#tidy(entry);
+      if (--entry.users === 0) await this.#tidy(entry);
     }
   }
 
@@ -59,20 +61,23 @@ export class SharedFiles {
     file.catch(() => {});
     const entry = { path, file, users: 0 };
     this.#entries.set(path, entry);
+    this.#idle++;
     return entry;
   }
 
+  /** Nobody uses `entry` any more. */
   async #tidy(entry: Entry): Promise<void> {
-    if (entry.users === 0 && this.#entries.get(entry.path) !== entry) return closeEntry(entry);
-    let idle = 0;
-    for (const each of this.#entries.values()) if (each.users === 0) idle++;
+    if (this.#entries.get(entry.path) !== entry) return closeEntry(entry);
+    this.#idle++;
+    const over: Entry[] = [];
     for (const each of this.#entries.values()) {
-      if (idle <= MOST_IDLE) return;
+      if (this.#idle <= this.#mostIdle) break;
       if (each.users > 0) continue;
       this.#entries.delete(each.path);
-      idle--;
-      await closeEntry(each);
+      this.#idle--;
+      over.push(each);
     }
+    await Promise.all(over.map(closeEntry));
   }
 }
 

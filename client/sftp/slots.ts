@@ -1,12 +1,22 @@
-/** At most so many files at a time; the one that adds work waits while all slots are taken. */
+/**
+ * At most so many files at a time, and of their content at most so much: many small ones keep the server busy, many large
+ * ones only fill memory. The one that adds work waits while all slots are taken.
+ */
+
+/** Content on its way for each slot. */
+const BYTES_PER_SLOT = 256 * 1024;
 
 export class TransferSlots {
-  #running = 0;
-  #waiting: (() => void)[] = [];
   readonly #count: number;
+  readonly #bytes: number;
+  #running = 0;
+  #taken = 0;
+  #waiting: (() => void)[] = [];
+  #forRoom: (() => void)[] = [];
 
   constructor(count: number) {
     this.#count = Math.max(1, count);
+    this.#bytes = this.#count * BYTES_PER_SLOT;
   }
 
   /** Starts `work`, which never rejects, as soon as a slot is free; settles when it has started. */
@@ -17,6 +27,20 @@ export class TransferSlots {
       this.#running--;
       for (const wake of this.#waiting.splice(0)) wake();
     });
+  }
+
+  /** For work in a slot, once its size is known: moves the content when there is room for it. */
+  async move<T>(bytes: number, work: () => Promise<T>): Promise<T> {
+    // Two of the largest fit, so that a crowd of small ones does not keep one waiting to the end.
+    const room = Math.min(bytes, this.#bytes / 2);
+    while (this.#taken + room > this.#bytes) await new Promise<void>((resolve) => void this.#forRoom.push(resolve));
+    this.#taken += room;
+    try {
+      return await work();
+    } finally {
+      this.#taken -= room;
+      if (this.#forRoom.length > 0) for (const wake of this.#forRoom.splice(0)) wake();
+    }
   }
 
   /** All that was started is over. */

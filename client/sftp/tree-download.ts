@@ -119,7 +119,7 @@ class TreeDownload {
       tally.copied({ from, to, size: stat.size ?? 0 });
     } else {
       const options = { ...fileOptions(this.#options), stat, followTarget: false };
-      const { size } = await download(this.#sftp, from, to, options);
+      const { size } = await this.#slots.move(stat.size ?? 0, () => download(this.#sftp, from, to, options));
       tally.copied({ from, to, size });
     }
   }

@@ -10,9 +10,10 @@ import { fileError, local, lookLocal } from './local-file.ts';
 import { fromLocal, joinRemote, toLocal } from './safe-names.ts';
 import { sameContent } from './same-content.ts';
 import type { Sftp, SftpCallOptions } from './sftp.ts';
+import { SharedFile } from './shared-file.ts';
 import { TransferSlots } from './slots.ts';
 import type { FileStat } from './stat.ts';
-import { hasStatus, Lanes } from './transfer.ts';
+import { hasStatus, Lanes, type TransferResult } from './transfer.ts';
 import { fileOptions, filesAtOnce, type Pending, Tally, type TreeOptions, type TreeResult } from './tree.ts';
 import { upload } from './upload.ts';
 
@@ -132,9 +133,9 @@ class TreeUpload {
       tally.copied({ from, to, size: found?.size ?? 0 });
     } else {
       const options = { ...fileOptions(this.#options), isNew };
-      const { size } = sources
-        ? await sources.use(from, (file) => upload(this.#lanes, file, to, options))
-        : await upload(this.#lanes, from, to, options);
+      const send = (file: SharedFile): Promise<TransferResult> =>
+        this.#slots.move(file.size, () => upload(this.#lanes, file, to, options));
+      const { size } = await (sources ? sources.use(from, send) : SharedFile.use(from, send));
       tally.copied({ from, to, size });
     }
   }

@@ -40,13 +40,8 @@ export async function upload(
 ): Promise<TransferResult> {
   checkOptions(options);
   const lanes = to instanceof Lanes ? to : new Lanes(to);
-  if (typeof source !== 'string') return new Upload(lanes, source, options).run(remotePath);
-  const file = await SharedFile.open(source);
-  try {
-    return await new Upload(lanes, file, options).run(remotePath);
-  } finally {
-    await file.close();
-  }
+  const send = (file: SharedFile): Promise<TransferResult> => new Upload(lanes, file, options).run(remotePath);
+  return typeof source === 'string' ? SharedFile.use(source, send) : send(source);
 }
 
 class Upload {
