@@ -27,7 +27,8 @@ export interface FetchOptions {
 }
 
 interface Block {
-  readonly memory: Uint8Array;
+  /** Taken when the first bytes come: what is only asked for takes no memory. */
+  memory: Uint8Array | undefined;
   readonly at: number;
   readonly length: number;
   /** Bytes asked for so far, and requests without an answer. */
@@ -110,7 +111,7 @@ export class Fetch {
     const length = Math.min(this.#blockLength, this.#end - this.#next);
     const span = this.#next + length - this.contiguous;
     if (this.#blocks.size > 0 && span > Math.min(this.#window.limit + WAITING_BYTES, SPAN_BYTES)) return undefined;
-    const block = { memory: takeBlock(length), at: this.#next, length, asked: 0, open: 0 };
+    const block: Block = { memory: undefined, at: this.#next, length, asked: 0, open: 0 };
     this.#next += length;
     this.#blocks.add(block);
     this.#filling = block;
@@ -119,7 +120,10 @@ export class Fetch {
 
   #read(block: Block, from: number, to: number): void {
     const { handle, path } = this.#options.from;
-    const into = block.memory.subarray(from, to);
+    const into = (): Uint8Array => {
+      block.memory ??= takeBlock(block.length);
+      return block.memory.subarray(from, to);
+    };
     const sentAt = performance.now();
     const id = this.#link.client.read(handle, block.at + from, to - from, into, path);
     this.#window.sent(to - from, sentAt);
@@ -156,16 +160,17 @@ export class Fetch {
   #store(block: Block): void {
     if (this.#filling === block) this.#filling = undefined;
     const length = Math.min(this.#end - block.at, block.length);
-    if (this.#error || length <= 0) {
-      giveBlock(block.memory);
+    const { memory } = block;
+    if (this.#error || length <= 0 || memory === undefined) {
+      if (memory !== undefined) giveBlock(memory);
       // A block that failed stays on the list: nothing behind it counts as arrived.
       if (!this.#error) this.#blocks.delete(block);
       return;
     }
     this.#writing++;
-    writeAll(this.#options.fd, block.memory.subarray(0, length), block.at, (error) => {
+    writeAll(this.#options.fd, memory.subarray(0, length), block.at, (error) => {
       this.#writing--;
-      giveBlock(block.memory);
+      giveBlock(memory);
       if (error) this.#fail(fileError(error, this.#options.localPath));
       else this.#blocks.delete(block);
       this.#pump();

@@ -15,7 +15,7 @@ import type { SftpAttrs } from './attrs.ts';
 import { type ExtensionName, type ExtensionRequest, extensions } from './extensions.ts';
 import { Framer } from './framer.ts';
 import { frame, frameHead, init, readHead, replies, requests, SFTP_VERSION, version } from './messages.ts';
-import { decodeReply, type PendingRequest, type SftpReply } from './replies.ts';
+import { decodeReply, memoryOf, type PendingRequest, type ReadTarget, type SftpReply } from './replies.ts';
 
 /** What one request may ask for. */
 export interface SftpLimits {
@@ -146,8 +146,9 @@ export class SftpClient {
    * Up to `length` bytes; `into`, at least as long, receives them and must be left alone until the reply. Here and
    * below, `path` is only what an error is to say.
    */
-  read(handle: Uint8Array, offset: number | bigint, length: number, into?: Uint8Array, path?: string): number {
-    if (into && into.length < length) throw new SshError('usage', `${length} bytes do not fit in ${into.length}`);
+  read(handle: Uint8Array, offset: number | bigint, length: number, into?: ReadTarget, path?: string): number {
+    if (into instanceof Uint8Array && into.length < length)
+      throw new SshError('usage', `${length} bytes do not fit in ${into.length}`);
     return this.#ask('read', { handle, offset: position(offset), length }, { expects: 'data', length, into, path });
   }
 
@@ -302,7 +303,7 @@ export class SftpClient {
     const pending = this.#pending.get(getU32(head, 1));
     const data = getU32(head, 5);
     if (!pending?.into || data !== length - 9 || data > pending.length!) return undefined;
-    return pending.into.subarray(0, data);
+    return memoryOf(pending.into, data);
   }
 
   #placed(id: number, data: Uint8Array): void {

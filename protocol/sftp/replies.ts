@@ -28,6 +28,9 @@ export type ExtendedAnswer = {
   [K in AnsweredExtension]: { readonly kind: 'extended'; readonly extension: K; readonly values: ExtensionReply<K> };
 }[AnsweredExtension];
 
+/** Where the data of a read goes: memory, or what gives it when data is there, so that what is only asked for takes none. */
+export type ReadTarget = Uint8Array | (() => Uint8Array);
+
 export interface PendingRequest {
   readonly operation: RequestName | keyof typeof extensions;
   /** The answer that is no status; `status` when only a status can come. */
@@ -35,7 +38,7 @@ export interface PendingRequest {
   readonly path?: string | undefined;
   /** Bytes asked for by a read, and where they are to go. */
   readonly length?: number;
-  readonly into?: Uint8Array | undefined;
+  readonly into?: ReadTarget | undefined;
 }
 
 const statusNames = Object.entries(sftpStatus);
@@ -83,13 +86,21 @@ export function decodeReply(type: number, payload: Uint8Array, pending: PendingR
   throw protocolError(`SFTP packet ${type} in answer to ${pending.operation}`);
 }
 
+/** The first `length` bytes of where a read goes. */
+export function memoryOf(into: ReadTarget, length: number): Uint8Array {
+  const memory = typeof into === 'function' ? into() : into;
+  if (memory.length < length) throw new SshError('usage', `${length} bytes do not fit in ${memory.length}`);
+  return memory.subarray(0, length);
+}
+
 function dataAnswer(data: Uint8Array, { length, into }: PendingRequest): SftpAnswer {
   if (data.length > length!) throw protocolError(`SFTP read of ${length} bytes answered with ${data.length}`);
   // Nothing at all where EOF is due: some servers do, and a reader that asked again would never end.
   if (data.length === 0) return { kind: 'eof' };
   if (!into) return { kind: 'data', data };
-  into.set(data);
-  return { kind: 'data', data: into.subarray(0, data.length) };
+  const memory = memoryOf(into, data.length);
+  memory.set(data);
+  return { kind: 'data', data: memory };
 }
 
 function extendedAnswer(extension: AnsweredExtension, body: Uint8Array): ExtendedAnswer {

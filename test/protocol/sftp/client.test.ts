@@ -50,6 +50,21 @@ describe.each([1, 5, 13, 1000, 1 << 20])('a client and a server, %d bytes at a t
     expect(Buffer.compare(into, content.subarray(0, 40_000))).toBe(0);
     expect(Buffer.compare((got[1] as { data: Uint8Array }).data, content.subarray(40_000))).toBe(0);
 
+    const taken: Uint8Array[] = [];
+    const lazily = (): Uint8Array => {
+      taken.push(new Uint8Array(20_000));
+      return taken[0]!;
+    };
+    const fourth = client.read(handle, 60_001, 20_000, lazily);
+    const fifth = client.read(handle, 70_001, 5, lazily);
+    expect(taken).toEqual([]);
+    expect(pair.run()).toMatchObject([
+      { id: fourth, kind: 'data' },
+      { id: fifth, kind: 'eof' },
+    ]);
+    expect(taken).toHaveLength(1);
+    expect(Buffer.compare(taken[0]!.subarray(0, 10_000), content.subarray(60_001))).toBe(0);
+
     expect(pair.answer(client.fstat(handle))).toMatchObject({ attrs: { size: 70_001n, permissions: 0o100600 } });
     expect(pair.answer(client.close(handle)).kind).toBe('done');
     expect(pair.answer(client.extended('posixRename', { oldPath: '/a b', newPath: '/c' })).kind).toBe('done');
