@@ -1,0 +1,74 @@
+import { describe, expect, test } from 'vitest';
+import { TransferSlots } from '../../../client/sftp/slots.ts';
+
+const KIB = 1024;
+const turn = (): Promise<void> => new Promise((resolve) => void setImmediate(resolve));
+
+/** Files under way, each until it is told to end. */
+class Files {
+  readonly moving = new Map<string, () => void>();
+  started = 0;
+  readonly slots: TransferSlots;
+
+  constructor(count: number) {
+    this.slots = new TransferSlots(count);
+  }
+
+  add(name: string, bytes: number): Promise<void> {
+    return this.slots.run(async () => {
+      this.started++;
+      await this.slots.move(bytes, () => new Promise<void>((resolve) => void this.moving.set(name, resolve)));
+    });
+  }
+
+  async end(name: string): Promise<void> {
+    this.moving.get(name)!();
+    this.moving.delete(name);
+    await turn();
+  }
+}
+
+describe('the slots of a tree', () => {
+  test('hold so many files', async () => {
+    const files = new Files(2);
+    await files.add('a', 0);
+    await files.add('b', 0);
+    let third = false;
+    void files.add('c', 0).then(() => {
+      third = true;
+    });
+    await turn();
+    expect([files.started, third]).toEqual([2, false]);
+    await files.end('a');
+    expect([files.started, third]).toEqual([3, true]);
+  });
+
+  test('and so much of what is in them: 256 KiB each', async () => {
+    const files = new Files(4);
+    await files.add('a', 400 * KIB);
+    await files.add('b', 400 * KIB);
+    await files.add('c', 400 * KIB);
+    await turn();
+    expect([...files.moving.keys()]).toEqual(['a', 'b']);
+    await files.end('a');
+    expect([...files.moving.keys()]).toEqual(['b', 'c']);
+  });
+
+  test('a file of any size moves, and no crowd of small ones keeps it waiting', async () => {
+    const files = new Files(8);
+    for (const name of ['a', 'b', 'c', 'd']) await files.add(name, 4 * KIB);
+    await files.add('huge', 2 ** 50);
+    await files.add('another', 2 ** 50);
+    await turn();
+    expect([...files.moving.keys()]).toEqual(['a', 'b', 'c', 'd', 'huge']);
+    await files.end('huge');
+    expect([...files.moving.keys()]).toEqual(['a', 'b', 'c', 'd', 'another']);
+  });
+
+  test('are given back by work that fails', async () => {
+    const slots = new TransferSlots(1);
+    const failure = slots.move(2 ** 40, () => Promise.reject(new Error('no')));
+    await expect(failure).rejects.toThrow('no');
+    await expect(slots.move(2 ** 40, async () => 'yes')).resolves.toBe('yes');
+  });
+});
