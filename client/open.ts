@@ -211,25 +211,14 @@ function updateRules(plan: HostPlan, context: OpenContext, address: string | und
   };
 }
 
-const usableLists = new WeakMap<CryptoProvider, WeakMap<readonly string[], readonly string[]>>();
+const usableLists = new WeakMap<readonly string[], { able: readonly string[]; usable: readonly string[] }>();
 
-/** What of a list this stack can do; a thousand plans share their lists. */
-function usableOf(
-  crypto: CryptoProvider,
-  kind: keyof AlgorithmPreferences,
-  wanted: readonly string[],
-): readonly string[] {
-  let known = usableLists.get(crypto);
-  if (known === undefined) {
-    known = new WeakMap();
-    usableLists.set(crypto, known);
-  }
-  let usable = known.get(wanted);
-  if (usable === undefined) {
-    const able = supportedAlgorithms(crypto)[kind];
-    usable = wanted.filter((name) => able.includes(name));
-    known.set(wanted, usable);
-  }
+/** The names of `wanted` that are in `able`, looked for once: a thousand plans share their lists. */
+function usableOf(wanted: readonly string[], able: readonly string[]): readonly string[] {
+  const known = usableLists.get(wanted);
+  if (known?.able === able) return known.usable;
+  const usable = wanted.filter((name) => able.includes(name));
+  usableLists.set(wanted, { able, usable });
   return usable;
 }
 
@@ -239,9 +228,10 @@ async function algorithmsOf(
   crypto: CryptoProvider,
   rules: HostKeyRules,
 ): Promise<AlgorithmPreferences> {
+  const able = supportedAlgorithms(crypto);
   const { algorithms } = plan;
   const usable = (kind: keyof AlgorithmPreferences, wanted: readonly string[]): readonly string[] =>
-    usableOf(crypto, kind, wanted);
+    usableOf(wanted, able[kind]);
   const hostKeys = usable('hostKeys', algorithms.hostKey);
   return {
     kex: usable('kex', algorithms.kex),

@@ -257,7 +257,7 @@ const REMEMBERED = 1000;
 const remembered = new WeakMap<ParseContext, Map<string, unknown>>();
 
 /** What `make` gives for this text in this context, made once; a failure is not remembered. */
-export function once<T>(context: ParseContext, key: string, make: () => T): T {
+function once<T>(context: ParseContext, key: string, make: () => T): T {
   let known = remembered.get(context);
   if (known === undefined) {
     known = new Map();
