@@ -35,6 +35,9 @@ export async function downloadTree(
 const timesOf = (from: FileStat): Pending['times'] =>
   from.mtime === undefined ? undefined : { atime: from.atime ?? from.mtime, mtime: from.mtime };
 
+/** Room for a file whose size the server does not tell, or calls nothing: it is read until it ends. */
+const UNKNOWN_BYTES = 1024 * 1024;
+
 class TreeDownload {
   readonly #sftp: Sftp;
   readonly #options: TreeOptions;
@@ -119,7 +122,9 @@ class TreeDownload {
       tally.copied({ from, to, size: stat.size ?? 0 });
     } else {
       const options = { ...fileOptions(this.#options), stat, followTarget: false };
-      const { size } = await this.#slots.move(stat.size ?? 0, () => download(this.#sftp, from, to, options));
+      const { size } = await this.#slots.move(stat.size || UNKNOWN_BYTES, () =>
+        download(this.#sftp, from, to, options),
+      );
       tally.copied({ from, to, size });
     }
   }
