@@ -51,6 +51,8 @@ class Upload {
   readonly #options: UploadOptions;
   /** What stood in the target's place before. */
   #before: FileStat | undefined;
+  /** Milliseconds that opening the target took. */
+  #roundTrip: number | undefined;
 
   constructor(lanes: Lanes, source: SharedFile, options: UploadOptions) {
     this.#lanes = lanes;
@@ -65,7 +67,9 @@ class Upload {
     const part = partOf(path, resume === true, this.#source.size, this.#source.mtime);
     // One round trip for both. A link in the target's place is written through, so then the part belongs elsewhere.
     const looking = this.#options.isNew ? undefined : this.#look(path);
+    const askedAt = performance.now();
     const [before, file] = await Promise.allSettled([looking, this.#openPart(part)]);
+    this.#roundTrip = performance.now() - askedAt;
     if (before.status === 'fulfilled') this.#before = before.value;
     const kind = this.#before?.kind;
     if (kind !== undefined && kind !== 'file' && kind !== 'unknown') {
@@ -154,6 +158,7 @@ class Upload {
       start,
       signal: this.#options.signal,
       rate: this.#options.rate,
+      roundTrip: this.#roundTrip,
       onBytes: (count) => {
         done += count;
         this.#options.onProgress?.({ path: file.path, done, total: source.size });

@@ -189,6 +189,26 @@ describe('writing', () => {
     expect(others.every((other) => other.closed)).toBe(true);
   });
 
+  test('a slow server nearby is no distant one', async () => {
+    const { sftp, files, transport } = await fakeServer({ extensions: ['limits'] });
+    files.intercept = (server, request) => {
+      if (request.request !== 'write') return false;
+      setTimeout(() => {
+        files.answer(server, request);
+        transport.flush();
+      }, 15);
+      return true;
+    };
+    let asked = 0;
+    const lanes = new Lanes(sftp, () => {
+      asked++;
+      throw new Error('not needed');
+    });
+    writeFileSync(inside('f'), randomBytes(12 * 1024 * 1024));
+    await upload(lanes, inside('f'), '/f');
+    expect(asked).toBe(0);
+  });
+
   test('streams tell a failure and keep the order', async () => {
     const { sftp, files } = await fakeServer();
     const file = await sftp.open('/f', 'w');
