@@ -18,7 +18,8 @@ function entriesOf(env: Env): [name: string, value: string][] {
 
 export function environment(plan: HostPlan, env: Env): (readonly [name: string, value: string])[] {
   const { sendEnv, setEnv } = plan.session;
-  const sent = entriesOf(env).filter(([name]) => sendEnv.some((pattern) => matchPattern(name, pattern)));
+  const isSent = (name: string): boolean => sendEnv.some((pattern) => matchPattern(name, pattern));
+  const sent = sendEnv.length === 0 ? [] : entriesOf(env).filter(([name]) => isSent(name));
   const set = setEnv.map((pair): [string, string] => [
     pair.slice(0, pair.indexOf('=')),
     pair.slice(pair.indexOf('=') + 1),

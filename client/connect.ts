@@ -105,7 +105,7 @@ export async function connect(options: ConnectOptions): Promise<Connection> {
     };
     // A person may be thinking about a password while the server hangs up.
     await attempt.whileItLasts(authenticate(attempt.exchange, plan));
-    return attempt.connection;
+    return attempt.succeeded();
   } catch (error) {
     throw attempt.exchange.explain(attempt.end(error));
   } finally {
@@ -126,6 +126,8 @@ async function open(
   return { stream, address: stream.remoteAddress };
 }
 
+const closed = (): SshError => new SshError('closed', 'the connection is closed');
+
 /** A connection in the making. */
 class Attempt {
   readonly connection: Connection;
@@ -139,6 +141,7 @@ class Attempt {
   #over: AbortController | undefined;
   #end: { readonly error: unknown } | undefined;
   #giveUp: ((error: unknown) => void) | undefined;
+  #done = false;
   /** What we found wrong ourselves: it outranks how the session then ends. */
   #failure: SshError | undefined;
 
@@ -182,6 +185,7 @@ class Attempt {
     if (this.#over === undefined) {
       this.#over = new AbortController();
       if (this.#end !== undefined) this.#over.abort(this.#end.error);
+      else if (this.#session.closed) this.#over.abort(this.#session.failure ?? closed());
     }
     return this.#over.signal;
   }
@@ -193,6 +197,13 @@ class Attempt {
       if (this.#end !== undefined) reject(this.#end.error);
       else this.#giveUp = reject;
     });
+  }
+
+  /** From here on the connection tells its end itself. */
+  succeeded(): Connection {
+    this.#giveUp = undefined;
+    this.#done = true;
+    return this.connection;
   }
 
   /** Settles when the first keys are in place. */
@@ -255,7 +266,10 @@ class Attempt {
         this.exchange.event(event);
         break;
       case 'closed':
-        this.end(event.error ?? new SshError('closed', 'the connection is closed'));
+        // An error is slow to make, and after a log-in few ask for it.
+        if (!this.#done || this.#over !== undefined) {
+          this.end(event.error ?? closed());
+        }
         this.connection.event(event);
         break;
       default:

@@ -84,19 +84,19 @@ export async function orderHostKeyAlgorithms(
   rules: HostKeyRules,
   host: string,
   port: number,
-): Promise<string[]> {
+): Promise<readonly string[]> {
   const extra = await rules.command?.({ reason: 'ORDER', name: host });
   let known: { types: string[]; authority: boolean };
   try {
     known = open(rules, extra).keyTypes({ host, port, alias: rules.alias });
   } catch (error) {
     // An unusable file is refused when the key is judged, with its reason.
-    if (error instanceof SshError) return [...names];
+    if (error instanceof SshError) return names;
     throw error;
   }
   const isKnown = (name: string): boolean => known.types.includes(signatureRow(name)?.keyType ?? '');
   const [best] = names;
-  if (best !== undefined && isKnown(best)) return [...names];
+  if (best !== undefined && isKnown(best)) return names;
   const first = names.filter((name) => isKnown(name) || (known.authority && signatureRow(name)?.certificate));
   if (first.length > 0) rules.log?.(3, `order_hostkeyalgs: prefer hostkeyalgs: ${first.join(',')}`);
   return [...first, ...names.filter((name) => !first.includes(name))];

@@ -169,7 +169,7 @@ export class KnownHosts {
   }
 
   /** Every line about a host, of all files. */
-  lines(query: HostQuery): KnownHostLine[] {
+  lines(query: HostQuery): readonly KnownHostLine[] {
     return this.#list.find(knownHostName(query));
   }
 

@@ -288,13 +288,14 @@ export class Session {
   /** Tells the time, milliseconds of the epoch of `options.now`. */
   tick(now: number): void {
     if (now > this.#now) this.#now = now;
-    if (this.#events.ended) return;
+    // Before that nothing here has a time.
+    if (this.#events.ended || !this.#authenticated) return;
     this.#guarded(() => {
       this.#keystrokes?.tick(this.#now);
       this.mux.tick(this.#now);
       this.#keepalive();
       // Here too, or a socket that takes nothing would leave us with a deadline in the past.
-      if (this.#authenticated && this.#rekeyDue()) this.#kex.start();
+      if (this.#rekeyDue()) this.#kex.start();
     });
   }
 
@@ -420,7 +421,7 @@ export class Session {
 
   #keepalive(): void {
     // While parked nothing is read, so silence says nothing.
-    if (!this.#authenticated || this.#kex.parked || !this.#liveness.due(this.#now)) return;
+    if (this.#kex.parked || !this.#liveness.due(this.#now)) return;
     this.mux.globalRequest(KEEPALIVE, true, new Uint8Array(0));
   }
 
@@ -495,12 +496,14 @@ export class Session {
   }
 
   #form(): void {
-    if (this.#authenticated && this.#kex.idle && this.#rekeyDue()) this.#kex.start();
+    if (this.#authenticated && this.#rekeyDue()) this.#kex.start();
     if (this.#kex.gateShut) return;
+    const { packets } = this.#outbound;
     if (this.#keystrokes?.step(this.#now)) this.#control.push(Ping.encode({ data: FAKE_KEY }));
     this.#formControl();
-    if (this.#authenticated) this.mux.fill(this.#reserve, this.#commit, this.#full);
-    if (this.#authenticated && this.#kex.idle && this.#rekeyDue()) this.#kex.start();
+    if (!this.#authenticated) return;
+    this.mux.fill(this.#reserve, this.#commit, this.#full);
+    if (this.#outbound.packets !== packets && this.#rekeyDue()) this.#kex.start();
   }
 
   #formControl(): void {

@@ -164,6 +164,8 @@ export class Driver {
 
   #arm(deadline: number | undefined): void {
     if (deadline === this.#armedFor) return;
+    // Every sign of life puts the deadline off: the timer that is set finds nothing due then, and is set anew.
+    if (deadline !== undefined && this.#armedFor !== undefined && deadline > this.#armedFor) return;
     this.#armedFor = deadline;
     clearTimeout(this.#timer);
     if (deadline === undefined) return;

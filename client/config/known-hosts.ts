@@ -59,9 +59,6 @@ function parseKnownHost(text: string, file: string, line: number): KnownHostLine
   return { file, line, marker, names: names!, keyType: keyType!, blob, comment: comment ?? '' };
 }
 
-const sameBytes = (a: Uint8Array, b: Uint8Array): boolean =>
-  a.length === b.length && a.every((byte, at) => byte === b[at]);
-
 /** The name in the file: lower case, `[host]:port` where the port is not 22. */
 export function knownHostName({ host, port, alias }: HostQuery): string {
   if (alias !== undefined) return alias.toLowerCase();
@@ -83,6 +80,9 @@ function hashMatches(names: string, name: string): boolean {
   return createHmac('sha1', Buffer.from(salt, 'base64')).update(name).digest('base64') === digest;
 }
 
+/** Names whose lines are remembered. */
+const MOST_FOUND = 4096;
+
 const isPlain = (names: string): boolean => !/[*?!]/.test(names);
 
 /** The lines of one or more files, arranged so that a thousand hosts do not walk all of them. */
@@ -91,6 +91,9 @@ export class KnownHostList {
   readonly #byName = new Map<string, KnownHostLine[]>();
   /** Patterns and hashes: each has to be tried. */
   readonly #others: KnownHostLine[] = [];
+  /** A host is looked for three times in one log-in, and hashes are slow. */
+  readonly #found = new Map<string, readonly KnownHostLine[]>();
+  #order: Map<KnownHostLine, number> | undefined;
 
   constructor(lines: readonly KnownHostLine[]) {
     this.lines = lines;
@@ -107,14 +110,26 @@ export class KnownHostList {
   }
 
   /** Lines for a name in the form of knownHostName, in the order of the files. */
-  find(name: string): KnownHostLine[] {
+  find(name: string): readonly KnownHostLine[] {
     const subject = name.toLowerCase();
+    if (this.#others.length === 0) return this.#byName.get(subject) ?? [];
+    let found = this.#found.get(subject);
+    if (found === undefined) {
+      found = this.#search(subject);
+      if (this.#found.size >= MOST_FOUND) this.#found.clear();
+      this.#found.set(subject, found);
+    }
+    return found;
+  }
+
+  #search(subject: string): readonly KnownHostLine[] {
     const other = this.#others.filter(({ names }) =>
       names.startsWith(hashPrefix) ? hashMatches(names, subject) : matchPatternList(subject, names, true) === 'match',
     );
     const plain = this.#byName.get(subject) ?? [];
-    if (other.length === 0) return [...plain];
-    const order = new Map(this.lines.map((line, index) => [line, index]));
+    if (other.length === 0) return plain;
+    this.#order ??= new Map(this.lines.map((line, index) => [line, index]));
+    const order = this.#order;
     return [...plain, ...other].sort((a, b) => order.get(a)! - order.get(b)!);
   }
 }
@@ -150,7 +165,7 @@ function judge(
 ): Omit<HostKeyCheck, 'withoutPort'> {
   const others = lines.filter(({ marker }) => marker === 'none');
   const is = (marker: KnownHostLine['marker'], candidate: HostKey | undefined): KnownHostLine | undefined =>
-    candidate && lines.find((line) => line.marker === marker && sameBytes(line.blob, candidate.blob));
+    candidate && lines.find((line) => line.marker === marker && Buffer.compare(line.blob, candidate.blob) === 0);
   const revoked = is('revoked', key) ?? is('revoked', authority);
   if (revoked !== undefined) return { status: 'revoked', line: revoked, byAuthority: false, others };
   const trusted = is('cert-authority', authority);

@@ -4,7 +4,6 @@
  */
 
 import { hexToBytes } from '@noble/hashes/utils.js';
-import { equalBytes } from './random.ts';
 
 /** Encoded y coordinates of orders 4, 1, 2 and 8, then those of 0 and 1 not reduced modulo p. The sign bit is free. */
 const encodings = [
@@ -20,5 +19,6 @@ const encodings = [
 export function hasSmallOrder(point: Uint8Array): boolean {
   const unsigned = Uint8Array.from(point);
   unsigned[31]! &= 0x7f;
-  return encodings.some((encoding) => equalBytes(encoding, unsigned));
+  // Public keys are no secret: the first byte that differs is enough.
+  return encodings.some((encoding) => encoding.every((byte, at) => byte === unsigned[at]));
 }

@@ -92,13 +92,15 @@ export const signatureRows: readonly SignatureRow[] = [
   ...plains.filter((plain) => !plain.default).map((plain) => toRow(plain, false)),
 ];
 
+const namesByBlob = new Map<string, string[]>();
+for (const { blobType, name } of signatureRows) namesByBlob.set(blobType, [...(namesByBlob.get(blobType) ?? []), name]);
+
 const rowsByName: ReadonlyMap<string, SignatureRow> = new Map(signatureRows.map((row) => [row.name, row]));
 
 export const signatureRow = (name: string): SignatureRow | undefined => rowsByName.get(name);
 
 /** The algorithms a key (or certificate) of this type can sign with, best first, those off by default included. */
-export const signatureAlgorithmsFor = (blobType: string): string[] =>
-  signatureRows.filter((row) => row.blobType === blobType).map((row) => row.name);
+export const signatureAlgorithmsFor = (blobType: string): readonly string[] => namesByBlob.get(blobType) ?? [];
 
 function rowFor(algorithm: string, keyType: string): SignatureRow {
   const row = signatureRow(algorithm);

@@ -4,8 +4,16 @@ import { utf8ToBytes } from '@noble/hashes/utils.js';
 
 export const encodeUtf8 = (text: string): Uint8Array => utf8ToBytes(text);
 
+const SHORT = 4096;
+const BEYOND_ASCII = /[\u0080-\u00ff]/;
+
 /** UTF-8 to string; broken sequences become U+FFFD, one per offending byte. Never throws. */
 export function decodeUtf8(bytes: Uint8Array): string {
+  if (bytes.length <= SHORT) {
+    // Nearly all of it is ASCII, and the loop below costs ten times as much until it is compiled well.
+    const text = String.fromCharCode.apply(null, bytes as unknown as number[]);
+    if (!BEYOND_ASCII.test(text)) return text;
+  }
   let out = '';
   let run = 0; // start of a run of ASCII
   let i = 0;

@@ -301,7 +301,7 @@ describe('DNS (VerifyHostKeyDNS)', () => {
 
 describe('the order of algorithms', () => {
   const names = ['ssh-ed25519-cert-v01@openssh.com', 'ssh-ed25519', 'ecdsa-sha2-nistp256', 'rsa-sha2-512'];
-  const order = (known: string, list = names, port = 22): Promise<string[]> =>
+  const order = (known: string, list = names, port = 22): Promise<readonly string[]> =>
     orderHostKeyAlgorithms(
       list,
       { crypto, mode: 'ask', userFiles: [file(known)], globalFiles: [], command: async () => [] },
