@@ -116,11 +116,7 @@ function bootstrap() {
     attempt(() => writeKept(kept));
   });
 
-  const textOf = ([fromEnd, length]) => {
-    const text = file.substr(file.length - fromEnd, length);
-    if (!text.includes('\x01')) return text;
-    return text.replace(/\x01(....)/g, (_all, code) => String.fromCharCode(Number.parseInt(code, 16)));
-  };
+  const textOf = ([fromEnd, length]) => file.substr(file.length - fromEnd, length).replaceAll('*\x01/', '*/');
   const loaded = new Map();
   const load = (name) => {
     const known = loaded.get(name);
@@ -172,9 +168,18 @@ const LAUNCH = `#!/bin/sh
 /** What an import of a CommonJS module becomes: evaluated at once by the bundler, here when its export is first touched. */
 const COMMON_JS = /(?:\/\* @__PURE__ \*\/ )?\w+\.__toESM\((\w+\.require_\w+\(\)),1\)/g;
 
-/** Text that may stand in a comment of an ASCII file: characters that may not become U+0001 and four hexadecimal digits. */
-const inComment = (text) =>
-  text.replace(/(?<=\*)\/|[^\t\n -~]/g, (c) => `\x01${c.charCodeAt(0).toString(16).padStart(4, '0')}`);
+/**
+ * Code that may stand in a comment of an ASCII file. Other characters are part of strings, templates and patterns, where an
+ * escape says the same; not in raw templates and behind a backslash, so there must be none. An end of the comment is
+ * parted by U+0001.
+ */
+const OTHER = /[^\t\n -~]/g;
+const UNESCAPABLE = /String\.raw`[^`]*[^\t\n -~`][^`]*`|\\[^\t\n -~]/;
+const inComment = (code) => {
+  const found = UNESCAPABLE.exec(code);
+  if (found !== null) throw new Error(`a character that cannot be escaped: ${found[0]}`);
+  return code.replace(OTHER, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`).replaceAll('*/', '*\x01/');
+};
 const COMMENT_END = '*/\n';
 
 /** The licence texts that the packages inside the bundle ask to be kept with copies of them. */

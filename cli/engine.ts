@@ -1,5 +1,5 @@
 /**
- * What V8 is told for runs with many hosts or many forwarded connections. Each flag is one that V8 reads again and again;
+ * What V8 is told for runs with many hosts, many forwarded connections or much data. Each flag is one that V8 reads again and again;
  * code that it kept for other flags is not taken, so they are set when all is loaded, and taken back at the end, when code
  * is kept for the next run.
  */
@@ -22,15 +22,22 @@ function setUntilExit(flag: string, usual: string): void {
 }
 
 /**
+ * The collector does a whole collection in one go. Our heap is small and what is handed to streams and sockets is outside of
+ * it: V8 would mark in a hundred small steps for every 30 MB that pass, at twice the price, and meanwhile nothing is given
+ * back. A file of 1 GiB goes up in three quarters of the time without the steps, and a current Node takes 60 MB less.
+ */
+export function collectAtOnce(): void {
+  setUntilExit('--no-incremental-marking', '--incremental-marking');
+}
+
+/**
  * For many hosts, of V8 11 (Node.js 20) only: later ones gain nothing by it. A host's log-in is a lot of code that runs a
  * few times, so the optimising compiler is put off: it takes a fifth of the processor time of five hundred hosts, and is not
- * paid back by them. And the collector does its work in one go, and not before it has to: the heap is small, marking in
- * steps costs six times as much, and what is collected earlier has more hosts' log-ins to copy.
+ * paid back by them. Nor is the young generation collected before it is full: that only copies more log-ins under way.
  */
 export function manyShortRuns(hosts: number): void {
   if (hosts < MANY_HOSTS || !/^11\./.test(process.versions.v8)) return;
   setUntilExit(`--interrupt-budget=${BUDGET}`, `--interrupt-budget=${USUAL_BUDGET}`);
-  setUntilExit('--no-incremental-marking', '--incremental-marking');
   setUntilExit('--no-minor-gc-task', '--minor-gc-task');
 }
 

@@ -19,7 +19,7 @@ import {
 } from '../client/index.ts';
 import { openBaseline } from './baseline.ts';
 import { jumpPool, logTo, openContext, planLevel, type RunContext, showBanner } from './context.ts';
-import { manyShortRuns, stayYoung } from './engine.ts';
+import { collectAtOnce, manyShortRuns, stayYoung } from './engine.ts';
 import { fleetExitCode } from './exit.ts';
 import type { ClusterIntent } from './grammar.ts';
 import { healthCheck } from './health.ts';
@@ -44,6 +44,7 @@ export interface FleetEntry {
 /** A plan for each host of the selection, which must not be empty; the log has the level they ask for. */
 export function fleetEntries(intent: ClusterIntent, context: RunContext, command: string | undefined): FleetEntry[] {
   manyShortRuns(intent.selection!.hosts.length);
+  collectAtOnce();
   const entries = intent.selection!.hosts.map((selected): FleetEntry => {
     const plan = planMany(selected, intent.invocation, command, context.resolve);
     const gateway =

@@ -31,7 +31,7 @@ import { backgroundPart, startBackground } from '../background.ts';
 import { jumpPool, logTo, openContext, planLevel, type RunContext, showBanner } from '../context.ts';
 import { controlCommand, isControlCommand } from '../control/command.ts';
 import { type ControlRoute, controlRoute, type Held } from '../control/route.ts';
-import { stayYoung } from '../engine.ts';
+import { collectAtOnce, stayYoung } from '../engine.ts';
 import { environment } from '../environment.ts';
 import { ExitCode } from '../exit.ts';
 import type { SshIntent } from '../grammar.ts';
@@ -215,6 +215,7 @@ class OneHost {
       if (forwards.fatal) return ExitCode.ssh;
       // Nobody knows how many will come.
       if (list.length > 0) stayYoung(Number.POSITIVE_INFINITY);
+      collectAtOnce();
       const x11 = await this.#x11(asked);
       if (this.#route.kind === 'own') held = await this.#route.listen({ connection: this.#connection, forwards, x11 });
       const background = backgroundPart();

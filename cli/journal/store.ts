@@ -25,6 +25,9 @@ import { type HostRecord, RECORD_VERSION, type RunRecord } from './record.ts';
 export const MOST_RUNS = 100;
 export const MOST_BYTES = 64 * 1024 * 1024;
 
+/** Looking at two hundred files takes as long as starting: records without output are small, and wait for each other. */
+export const PRUNED_EVERY = 16;
+
 export type NewRun = Omit<RunRecord, 'v' | 'id'>;
 
 export interface JournalLimits {
@@ -71,7 +74,7 @@ export class Journal {
     } finally {
       closeSync(fd);
     }
-    this.prune();
+    if (output.length > 0 || id % PRUNED_EVERY === 0) this.prune();
     return id;
   }
 
