@@ -4,7 +4,7 @@
  */
 
 /** Content on its way for each slot. */
-const BYTES_PER_SLOT = 256 * 1024;
+const BYTES_PER_SLOT = 128 * 1024;
 
 export class TransferSlots {
   readonly #count: number;

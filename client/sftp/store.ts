@@ -20,8 +20,8 @@ export interface StoreOptions {
   readonly signal?: AbortSignal | undefined;
   readonly rate?: RateLimit | undefined;
   onBytes(count: number): void;
-  /** How long a request without content took (milliseconds): with content, a slow server looks like a distant one. */
-  readonly roundTrip?: number | undefined;
+  /** How long a request without content took at least (milliseconds). */
+  readonly roundTrip: number;
   /** Called once when round trips are long and much is left: time to `addLane`. */
   onDistance?(): void;
 }
@@ -185,8 +185,8 @@ export class Store {
   }
 
   #measure(window: TransferWindow): void {
-    const { roundTrip = Number.POSITIVE_INFINITY } = this.#options;
-    if (this.#toldDistance || Math.min(window.shortest, roundTrip) < DISTANCE_MS || this.#left < WORTH_LANES) return;
+    const shortest = Math.min(window.shortest, this.#options.roundTrip);
+    if (this.#toldDistance || shortest < DISTANCE_MS || this.#left < WORTH_LANES) return;
     this.#toldDistance = true;
     this.#options.onDistance?.();
   }

@@ -88,6 +88,11 @@ export class Lanes {
   readonly #count: number;
   #more: Promise<readonly Sftp[]> | undefined;
   #opened: readonly Sftp[] = [];
+  /**
+   * Milliseconds of the shortest round trip of a request without content: with content a slow server looks like a distant
+   * one, and so it does behind the content of other files.
+   */
+  shortest = Number.POSITIVE_INFINITY;
 
   /** `open` starts one more session on the connection of `first`; `count` is how many there may be in all. */
   constructor(first: Sftp, open?: () => Promise<Sftp>, count = MAX_LANES) {

@@ -51,8 +51,6 @@ class Upload {
   readonly #options: UploadOptions;
   /** What stood in the target's place before. */
   #before: FileStat | undefined;
-  /** Milliseconds that opening the target took. */
-  #roundTrip: number | undefined;
 
   constructor(lanes: Lanes, source: SharedFile, options: UploadOptions) {
     this.#lanes = lanes;
@@ -69,7 +67,7 @@ class Upload {
     const looking = this.#options.isNew ? undefined : this.#look(path);
     const askedAt = performance.now();
     const [before, file] = await Promise.allSettled([looking, this.#openPart(part)]);
-    this.#roundTrip = performance.now() - askedAt;
+    this.#lanes.shortest = Math.min(this.#lanes.shortest, performance.now() - askedAt);
     if (before.status === 'fulfilled') this.#before = before.value;
     const kind = this.#before?.kind;
     if (kind !== undefined && kind !== 'file' && kind !== 'unknown') {
@@ -158,7 +156,7 @@ class Upload {
       start,
       signal: this.#options.signal,
       rate: this.#options.rate,
-      roundTrip: this.#roundTrip,
+      roundTrip: this.#lanes.shortest,
       onBytes: (count) => {
         done += count;
         this.#options.onProgress?.({ path: file.path, done, total: source.size });

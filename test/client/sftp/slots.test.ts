@@ -43,11 +43,11 @@ describe('the slots of a tree', () => {
     expect([files.started, third]).toEqual([3, true]);
   });
 
-  test('and so much of what is in them: 256 KiB each', async () => {
+  test('and so much of what is in them: 128 KiB each', async () => {
     const files = new Files(4);
-    await files.add('a', 400 * KIB);
-    await files.add('b', 400 * KIB);
-    await files.add('c', 400 * KIB);
+    await files.add('a', 200 * KIB);
+    await files.add('b', 200 * KIB);
+    await files.add('c', 200 * KIB);
     await turn();
     expect([...files.moving.keys()]).toEqual(['a', 'b']);
     await files.end('a');
