@@ -20,7 +20,7 @@ export interface EffectiveInput {
   readonly stdioForward: boolean;
 }
 
-type Draft = { -readonly [K in KeywordName]?: ValueOf<K> };
+type Draft = { -readonly [K in KeywordName]?: ValueOf<K> | undefined };
 
 /** `id_dsa` only helps where the old algorithm is allowed. */
 const identityNames = ['id_ed25519', 'id_ed25519_sk', 'id_rsa', 'id_ecdsa', 'id_ecdsa_sk', 'id_dsa'];
@@ -64,10 +64,11 @@ function algorithmList(expression: string | undefined, set: AlgorithmSet): strin
   return list;
 }
 
+/** Of every keyword: V8 turns an object that is given more keys than it was made with into a slow one. */
 const defaults: Readonly<Record<string, unknown>> = Object.fromEntries(
-  keywordNames.flatMap((name) => {
+  keywordNames.map((name): [string, unknown] => {
     const { default: value }: Keyword<unknown> = keywords[name];
-    return value === undefined ? [] : [[name, value] as const];
+    return [name, value];
   }),
 );
 
@@ -82,9 +83,9 @@ function dependentDefaults(draft: Draft, settings: Settings, input: EffectiveInp
   if (!settings.has('exitonforwardfailure')) draft.exitonforwardfailure = input.stdioForward;
   if (!settings.has('clearallforwardings')) draft.clearallforwardings = input.stdioForward;
   if (draft.clearallforwardings) {
-    delete draft.localforward;
-    delete draft.remoteforward;
-    delete draft.dynamicforward;
+    draft.localforward = undefined;
+    draft.remoteforward = undefined;
+    draft.dynamicforward = undefined;
     draft.tunnel = 'no';
   }
   // Debian: a batch job shall notice a dead network.
@@ -130,8 +131,8 @@ function expandValues(draft: Draft, { tokens, homes, context }: EffectiveInput):
 export function effectiveOptions(settings: Settings, input: EffectiveInput): Effective {
   const draft = withDefaults(settings);
   dependentDefaults(draft, settings, input);
-  for (const name of clearable) if (draft[name]?.toLowerCase() === 'none') delete draft[name];
-  if (draft.proxyjump === 'none') delete draft.proxyjump;
+  for (const name of clearable) if (draft[name]?.toLowerCase() === 'none') draft[name] = undefined;
+  if (draft.proxyjump === 'none') draft.proxyjump = undefined;
   for (const [name, kind] of algorithmKeywords) {
     (draft as Record<string, unknown>)[name] = algorithmList(
       settings.get(name) as string | undefined,
