@@ -18,6 +18,8 @@ const small = 8 * 1024;
 /** Four packets of 32 KiB with their headers: what one socket write is worth. */
 const large = 136 * 1024;
 const randomPool = 4096;
+/** As much as a log-in and a command need. */
+const firstRandom = 512;
 /** Large arenas that came back and wait for use: as many as a socket takes before it says no, and one being filled. */
 const maxSpares = 5;
 
@@ -198,7 +200,7 @@ export class Outbound {
 
   #pad(packet: Uint8Array, at: number, length: number): void {
     if (this.#randomAt + length > this.#random.length) {
-      this.#random = this.#crypto.random(randomPool);
+      this.#random = this.#crypto.random(this.#random.length === 0 ? firstRandom : randomPool);
       this.#randomAt = 0;
     }
     packet.set(this.#random.subarray(this.#randomAt, this.#randomAt + length), at);

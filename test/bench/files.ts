@@ -61,18 +61,23 @@ function others(place: Place, way: 'get' | 'put', from: string, to: string, recu
   return commands.filter(({ argv }) => findProgram(argv[0]!) !== undefined);
 }
 
-/** Targets of earlier runs are in nobody's way: every command writes over its own. */
+/** Every command makes its target anew: what an earlier one left is taken away first. */
 function bothWays(place: Place, title: string, name: string, bytes: number, runs: number): void {
   const recursive = name === 'tree';
   const flags = recursive ? ['-r'] : [];
   for (const way of ['get', 'put'] as const) {
     const from = path(place, name);
     const to = path(place, `${name}-${way}`);
-    if (recursive) mkdirSync(to, { recursive: true });
-    if (recursive) chmodSync(to, 0o777);
+    const prepare = (): void => {
+      rmSync(to, { recursive: true, force: true });
+      if (!recursive) return;
+      mkdirSync(to);
+      chmodSync(to, 0o777);
+    };
     const into = recursive ? `${to}/` : to;
     const ours = bssh(place, '127.0.0.1', way === 'get' ? 'download' : 'upload', ...flags, from, into);
-    const results = compare([ours, ...others(place, way, from, into, recursive)], runs);
+    const commands = [ours, ...others(place, way, from, into, recursive)].map((command) => ({ ...command, prepare }));
+    const results = compare(commands, runs);
     process.stdout.write(`${table(`${way} ${title}`, results, bytes)}\n`);
     rmSync(to, { recursive: true, force: true });
   }

@@ -12,6 +12,8 @@ export interface Command {
   readonly env?: Readonly<Record<string, string>>;
   /** A file for standard input; nothing when left out. */
   readonly stdin?: string;
+  /** Done before each run, and not timed. */
+  readonly prepare?: () => void;
 }
 
 export interface Sample {
@@ -31,6 +33,7 @@ const GNU_TIME = '/usr/bin/time';
 const SCRIPT = `TIMEFORMAT='%3R %3U %3S'; out=$1; shift; { time "$@" 2>&3; } 3>&2 2>"$out"`;
 
 export function runOnce(command: Command): Sample {
+  command.prepare?.();
   const dir = mkdtempSync(join(tmpdir(), 'bssh-bench-'));
   try {
     const rss = existsSync(GNU_TIME) ? [GNU_TIME, '-f', '%M', '-o', join(dir, 'rss')] : [];

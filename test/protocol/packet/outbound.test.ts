@@ -39,7 +39,7 @@ describe('padding', () => {
     const outbound = new Outbound(counted);
     for (let i = 0; i < 100; i++) outbound.send(pattern(3));
     const wire = outbound.take()!;
-    expect(calls).toBe(1);
+    expect(calls).toBe(2);
     expect([...wire.subarray(8, 16)]).toEqual(Array(8).fill(0xa5));
   });
 });
