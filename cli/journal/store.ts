@@ -21,12 +21,12 @@ import { isAbsolute, join } from 'node:path';
 import { type OutputStream, SshError } from '../../client/index.ts';
 import { type HostRecord, RECORD_VERSION, type RunRecord } from './record.ts';
 
-/** Runs that are remembered, and the room they may take together; the latest is kept whatever its size. */
+/** Runs that are remembered (a few more meanwhile), and the room they may take together; the latest is kept in any case. */
 export const MOST_RUNS = 100;
 export const MOST_BYTES = 64 * 1024 * 1024;
 
-/** Looking at two hundred files takes as long as starting: records without output are small, and wait for each other. */
-export const PRUNED_EVERY = 16;
+/** To look at two hundred files takes a twentieth of a short run: records without output are small, and wait for others. */
+const PRUNED_EVERY = 16;
 
 export type NewRun = Omit<RunRecord, 'v' | 'id'>;
 
