@@ -408,6 +408,8 @@ export class Session {
   /** SUCCESS came, or left: delayed compression starts with the packet after it, either way. */
   #loggedIn(): void {
     this.#authenticated = true;
+    // Channels may come before the next tick.
+    this.mux.tick(this.#now);
     if (this.#outAlgorithms?.compression.delayed)
       this.#outbound.setCompressor(this.#outAlgorithms.compression.compressor!());
     if (this.#inAlgorithms?.compression.delayed)

@@ -140,3 +140,16 @@ describe('every algorithm of the tables', () => {
     }
   });
 });
+
+describe('idle channels', () => {
+  it('are timed by the clock as it was told before the log-in', () => {
+    const pair = new Pair({ algorithms: cheap }).advance(1_000_000).login();
+    const { client } = pair.openChannel();
+    pair.client.mux.limitIdle(1000);
+    client.write(Uint8Array.of(1));
+    pair.run().advance(10);
+    expect(client.state).toBe('open');
+    pair.advance(1000);
+    expect(client.state).not.toBe('open');
+  });
+});
