@@ -201,7 +201,6 @@ class Attempt {
 
   /** From here on the connection tells its end itself. */
   succeeded(): Connection {
-    this.#giveUp = undefined;
     this.#done = true;
     return this.connection;
   }
@@ -267,9 +266,7 @@ class Attempt {
         break;
       case 'closed':
         // An error is slow to make, and after a log-in few ask for it.
-        if (!this.#done || this.#over !== undefined) {
-          this.end(event.error ?? closed());
-        }
+        if (!this.#done || this.#over !== undefined) this.end(event.error ?? closed());
         this.connection.event(event);
         break;
       default:

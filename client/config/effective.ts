@@ -20,7 +20,7 @@ export interface EffectiveInput {
   readonly stdioForward: boolean;
 }
 
-type Draft = { -readonly [K in KeywordName]?: ValueOf<K> | undefined };
+type Draft = { -readonly [K in KeywordName]?: ValueOf<K> };
 
 /** `id_dsa` only helps where the old algorithm is allowed. */
 const identityNames = ['id_ed25519', 'id_ed25519_sk', 'id_rsa', 'id_ecdsa', 'id_ecdsa_sk', 'id_dsa'];
@@ -64,11 +64,10 @@ function algorithmList(expression: string | undefined, set: AlgorithmSet): strin
   return list;
 }
 
-/** Of every keyword: V8 turns an object that is given more keys than it was made with into a slow one. */
 const defaults: Readonly<Record<string, unknown>> = Object.fromEntries(
-  keywordNames.map((name): [string, unknown] => {
+  keywordNames.flatMap((name) => {
     const { default: value }: Keyword<unknown> = keywords[name];
-    return [name, value];
+    return value === undefined ? [] : [[name, value] as const];
   }),
 );
 
@@ -83,9 +82,9 @@ function dependentDefaults(draft: Draft, settings: Settings, input: EffectiveInp
   if (!settings.has('exitonforwardfailure')) draft.exitonforwardfailure = input.stdioForward;
   if (!settings.has('clearallforwardings')) draft.clearallforwardings = input.stdioForward;
   if (draft.clearallforwardings) {
-    draft.localforward = undefined;
-    draft.remoteforward = undefined;
-    draft.dynamicforward = undefined;
+    delete draft.localforward;
+    delete draft.remoteforward;
+    delete draft.dynamicforward;
     draft.tunnel = 'no';
   }
   // Debian: a batch job shall notice a dead network.
@@ -131,8 +130,8 @@ function expandValues(draft: Draft, { tokens, homes, context }: EffectiveInput):
 export function effectiveOptions(settings: Settings, input: EffectiveInput): Effective {
   const draft = withDefaults(settings);
   dependentDefaults(draft, settings, input);
-  for (const name of clearable) if (draft[name]?.toLowerCase() === 'none') draft[name] = undefined;
-  if (draft.proxyjump === 'none') draft.proxyjump = undefined;
+  for (const name of clearable) if (draft[name]?.toLowerCase() === 'none') delete draft[name];
+  if (draft.proxyjump === 'none') delete draft.proxyjump;
   for (const [name, kind] of algorithmKeywords) {
     (draft as Record<string, unknown>)[name] = algorithmList(
       settings.get(name) as string | undefined,

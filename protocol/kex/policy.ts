@@ -41,19 +41,18 @@ export class RekeyPolicy {
   }
 
   due(inbound: Usage, outbound: Usage, now: number): boolean {
-    const packets = Math.max(inbound.packets, outbound.packets);
-    if (packets === 0) return false;
+    const packets = this.#limits.packets ?? MAX_PACKETS;
+    if (unused(inbound, outbound)) return false;
     if (inbound.bytes >= this.#maxBytes || outbound.bytes >= this.#maxBytes) return true;
-    if (packets >= (this.#limits.packets ?? MAX_PACKETS)) return true;
+    if (inbound.packets >= packets || outbound.packets >= packets) return true;
     return this.#limits.time !== undefined && now - this.#since >= this.#limits.time;
   }
 
   /** When the keys will be too old; undefined while they protect nothing, for then they never are. */
   deadline(inbound: Usage, outbound: Usage): number | undefined {
-    const { time } = this.#limits;
-    return time === undefined || isUnused(inbound, outbound) ? undefined : this.#since + time;
+    return this.#limits.time === undefined || unused(inbound, outbound) ? undefined : this.#since + this.#limits.time;
   }
 }
 
 /** One packet at least passes under each set of keys, or two peers with tiny limits would exchange keys for ever. */
-const isUnused = (inbound: Usage, outbound: Usage): boolean => inbound.packets + outbound.packets === 0;
+const unused = (inbound: Usage, outbound: Usage): boolean => inbound.packets + outbound.packets === 0;
