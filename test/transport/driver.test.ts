@@ -193,6 +193,26 @@ describe('a driver', () => {
     expect(stream.calls).toContain('destroy');
   });
 
+  it('sets no new timer for a deadline that every sign of life puts off', async () => {
+    const { driver, client, server, serverDriver, until } = setup(
+      { keepalive: { interval: 3_600_000, count: 2 } },
+      welcome,
+    );
+    await until('auth-success');
+    const deadline = (): number => client.deadline() ?? 0;
+    const first = deadline();
+    const timers = vi.spyOn(globalThis, 'setTimeout');
+    for (let i = 0; i < 10; i++) {
+      server.globalRequest(`sign-${i}@example.com`, false, new Uint8Array(0));
+      serverDriver.wake();
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    await eventually(() => expect(deadline()).toBeGreaterThan(first));
+    expect(timers.mock.calls.filter(([, wait]) => Number(wait) > 1_000_000)).toEqual([]);
+    timers.mockRestore();
+    driver.destroy();
+  });
+
   it('wakes by itself when a keepalive is due', async () => {
     const { driver, until, serverDriver } = setup({ keepalive: { interval: 20, count: 2 } }, welcome);
     await until('auth-success');

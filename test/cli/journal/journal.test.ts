@@ -139,6 +139,14 @@ describe('the journal', () => {
     expect(small.ids()).toEqual([4]);
   });
 
+  it('forgets runs without output, too, if not at once', () => {
+    const journal = new Journal({ XDG_STATE_HOME: state() }, { runs: 3 });
+    for (let i = 0; i < 32; i++) journal.write(run());
+    expect(journal.ids()).toEqual([30, 31, 32]);
+    journal.write(run());
+    expect(journal.ids()).toEqual([30, 31, 32, 33]);
+  });
+
   it('is in ~/.local/state unless an absolute XDG_STATE_HOME says otherwise', () => {
     expect(new Journal({ HOME: '/home/u' }).dir).toBe('/home/u/.local/state/bssh/runs');
     expect(new Journal({ HOME: '/home/u', XDG_STATE_HOME: 'relative' }).dir).toBe('/home/u/.local/state/bssh/runs');

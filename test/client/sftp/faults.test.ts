@@ -14,7 +14,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { download } from '../../../client/sftp/download.ts';
 import { Sftp } from '../../../client/sftp/sftp.ts';
 import { Lanes, type TransferProgress } from '../../../client/sftp/transfer.ts';
@@ -70,6 +70,26 @@ describe('reading', () => {
     };
     await expect(download(sftp, '/f', inside('f'))).rejects.toMatchObject({ code: 'sftp', message: /changed/ });
     expect(readdirSync(dir)).toEqual([]);
+  });
+
+  test('files that the server calls empty share the room of a tree, too', async () => {
+    const { sftp, files, transport } = await fakeServer();
+    files.nodes.set('/t', node('directory'));
+    for (let i = 0; i < 8; i++) files.nodes.set(`/t/${i}`, node('file', { data: randomBytes(5000), size: 0 }));
+    const held: SftpRequest[] = [];
+    files.intercept = (_, request) => request.request === 'read' && held.push(request) > 0;
+    const done = downloadTree(sftp, '/t', inside('t'), { files: 8 });
+    await vi.waitFor(() => expect(held.length).toBeGreaterThan(0), 10_000);
+    await turn(50);
+    const reading = new Set(
+      held.map((request) => request.request === 'read' && Buffer.from(request.handle).toString()),
+    );
+    expect(reading.size).toBe(2);
+    files.intercept = () => false;
+    for (const each of files.nodes.values()) each.size = each.data.length;
+    for (const request of held) files.answer(transport.server, request);
+    transport.flush();
+    expect(await done).toMatchObject({ files: 8, bytes: 40_000 });
   });
 
   /** Holds back requests of one kind and answers all that came together; gives how many these were, each time. */
