@@ -37,6 +37,8 @@ export class Output {
   private block = Buffer.allocUnsafe(BLOCK);
   private start = 0;
   private fill = 0;
+  /** Pieces that the stream has, and has not written yet. */
+  private writing = 0;
   private scheduled = false;
   private streamFull = false;
   /** When this turn of the event loop has had enough; undefined before its first write. */
@@ -45,6 +47,14 @@ export class Output {
   private failure: unknown;
   private drained: { readonly promise: Promise<void>; readonly resolve: () => void } | undefined;
   private readonly onError = (error: NodeJS.ErrnoException): void => this.fail(error);
+  private readonly onWritten = (): void => {
+    this.writing--;
+    // Nobody reads the block any more: it is written again, rather than one made anew for every burst.
+    if (this.writing === 0 && this.queue.length === 0 && this.fill === this.start) {
+      this.start = 0;
+      this.fill = 0;
+    }
+  };
 
   constructor(stream: Writable, options: OutputOptions = {}) {
     this.stream = stream;
@@ -60,21 +70,22 @@ export class Output {
   /** The bytes are copied or, when many, kept until written. */
   write(bytes: Uint8Array): void {
     if (this.gone) return;
-    if (bytes.length >= LARGE) {
-      this.seal();
-      this.queue.push(bytes);
-    } else {
-      if (this.fill + bytes.length > BLOCK) {
-        this.seal();
-        this.block = Buffer.allocUnsafe(BLOCK);
-        this.start = 0;
-        this.fill = 0;
-      }
-      this.block.set(bytes, this.fill);
-      this.fill += bytes.length;
+    if (bytes.length < LARGE) {
+      // Before the block is named: it may be another one afterwards.
+      const at = this.place(bytes.length);
+      this.block.set(bytes, at);
+    } else this.append(bytes);
+  }
+
+  /** Room for as many bytes behind all that was written: to be filled at once, before anything else is done here. */
+  room(size: number): Uint8Array {
+    if (!this.gone && size <= BLOCK) {
+      const at = this.place(size);
+      return this.block.subarray(at, at + size);
     }
-    this.queuedBytes += bytes.length;
-    this.schedule();
+    const piece = Buffer.allocUnsafe(size);
+    if (!this.gone) this.append(piece);
+    return piece;
   }
 
   writeText(text: string): void {
@@ -125,6 +136,28 @@ export class Output {
       this.drained = { promise, resolve };
     }
     return this.failure === undefined ? this.drained.promise : Promise.reject(this.failure);
+  }
+
+  /** Where in the block the next bytes go. */
+  private place(size: number): number {
+    if (this.fill + size > BLOCK) {
+      this.seal();
+      this.block = Buffer.allocUnsafe(BLOCK);
+      this.start = 0;
+      this.fill = 0;
+    }
+    const from = this.fill;
+    this.fill += size;
+    this.queuedBytes += size;
+    this.schedule();
+    return from;
+  }
+
+  private append(piece: Uint8Array): void {
+    this.seal();
+    this.queue.push(piece);
+    this.queuedBytes += piece.length;
+    this.schedule();
   }
 
   private seal(): void {
@@ -189,7 +222,9 @@ export class Output {
 
   private hand(bytes: Uint8Array): void {
     // A source that only works says so with nothing.
-    if (bytes.length === 0 || this.stream.write(bytes)) return;
+    if (bytes.length === 0) return;
+    this.writing++;
+    if (this.stream.write(bytes, this.onWritten)) return;
     this.streamFull = true;
     this.stream.once('drain', () => {
       // A stream that drains at once must not starve the connections.

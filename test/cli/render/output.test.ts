@@ -40,6 +40,57 @@ describe('Output', () => {
     expect(stream.text).toMatch(/^line 0\nline 1\n[\s\S]*line 999\nmore$/);
   });
 
+  it('writes again into the block that the stream has written, and into no other', async () => {
+    // Looks at what it was given only when it is done with it, as a pipe does.
+    const given: Buffer[] = [];
+    const texts: string[] = [];
+    let done: (() => void) | undefined;
+    const stream = new Writable({
+      write: (chunk: Buffer, _encoding, callback) => {
+        given.push(chunk);
+        done = () => {
+          done = undefined;
+          texts.push(chunk.toString());
+          callback();
+        };
+      },
+    });
+    const output = new Output(stream);
+    for (const text of ['one', 'two']) {
+      output.writeText(text);
+      await settle();
+    }
+    output.room(5).set(Buffer.from('three'));
+    await settle();
+    // The second and third wait behind the first.
+    for (; done; await settle()) done();
+    output.writeText('four');
+    await settle();
+    done!();
+    expect(texts).toEqual(['one', 'two', 'three', 'four']);
+    expect(given.map((chunk) => chunk.byteOffset - given[0]!.byteOffset)).toEqual([0, 3, 6, 0]);
+    expect(new Set(given.map((chunk) => chunk.buffer)).size).toBe(1);
+  });
+
+  it('gives room of any size, also when nobody reads any more', async () => {
+    const stream = new Kept();
+    const output = new Output(stream);
+    const sizes = [1, 60_000, 10_000, 200_000, 65_536, 3, 0];
+    sizes.forEach((size, i) => {
+      const room = output.room(size);
+      expect(room).toHaveLength(size);
+      room.fill(97 + i);
+    });
+    await output.end();
+    expect(stream.text).toBe(sizes.map((size, i) => String.fromCharCode(97 + i).repeat(size)).join(''));
+    const gone = new Output(failing('EPIPE'));
+    gone.writeText('x');
+    await settle();
+    expect(gone.closed).toBe(true);
+    expect(gone.room(10)).toHaveLength(10);
+    await gone.end();
+  });
+
   it('keeps the order of small pieces, large ones and sources', async () => {
     const stream = new Slow();
     const output = new Output(stream);
