@@ -13,6 +13,7 @@ const SHORTEST_EPOCH_MS = 10;
 
 export class TransferWindow {
   readonly #request: number;
+  readonly #least: number;
   readonly #most: number;
   #limit: number;
   #inFlight = 0;
@@ -20,11 +21,12 @@ export class TransferWindow {
   #epochStart = 0;
   #epochBytes = 0;
 
-  /** `request`: bytes one request asks for. */
-  constructor(request: number, most: number = MOST_BYTES) {
+  /** `request`: bytes one request asks for. The window is of `least` to `most` bytes. */
+  constructor(request: number, least: number = LEAST_REQUESTS * request, most: number = MOST_BYTES) {
     this.#request = request;
     this.#most = Math.max(Math.min(most, MOST_REQUESTS * request), request);
-    this.#limit = Math.min(Math.max(START_BYTES, LEAST_REQUESTS * request), this.#most);
+    this.#least = Math.min(least, this.#most);
+    this.#limit = Math.min(Math.max(START_BYTES, this.#least), this.#most);
   }
 
   get open(): boolean {
@@ -60,7 +62,7 @@ export class TransferWindow {
     const elapsed = now - this.#epochStart;
     if (elapsed < Math.max(SHORTEST_EPOCH_MS, trip)) return;
     const held = (this.#epochBytes / elapsed) * this.#shortest;
-    const wanted = 2 * held + LEAST_REQUESTS * this.#request;
+    const wanted = Math.max(2 * held + LEAST_REQUESTS * this.#request, this.#least);
     // Down slowly: one slow epoch is mostly the other side's disk.
     const next = wanted > this.#limit ? Math.min(wanted, this.#limit * 2) : Math.max(wanted, this.#limit * 0.9);
     this.#limit = Math.min(next, this.#most);

@@ -75,6 +75,29 @@ describe('the window', () => {
     }
   });
 
+  test('is never below or above what is asked for', () => {
+    const request = 1_000_000;
+    const window = new TransferWindow(request, 7 * request, 9 * request);
+    expect(window.limit).toBe(7 * request);
+    let now = 0;
+    for (let i = 0; i < 5; i++) window.sent(request, now);
+    /** An answer every so many milliseconds, each to a request of a second or more before. */
+    const serve = (interval: number): void => {
+      for (let i = 0; i < 100; i++) {
+        now += interval;
+        window.answered(request, now - Math.max(1000, interval), now);
+        window.sent(request, now);
+      }
+    };
+    serve(1000);
+    expect(window.limit).toBe(7 * request);
+    serve(10);
+    expect(window.limit).toBe(9 * request);
+    serve(2000);
+    expect(window.limit).toBe(7 * request);
+    expect(new TransferWindow(request, 7 * request, 3 * request).limit).toBe(3 * request);
+  });
+
   test('small requests, too', () => {
     expect(run(100_000, 50, 32_768).reached).toBeGreaterThan(90_000);
   });
