@@ -52,9 +52,7 @@ export class Fetch {
   #end: number;
   /** Behind the last byte that came. */
   #highest: number;
-  /** Whole in memory, in the order they became so; the first is being written while `#writing`. */
-  readonly #waiting: { readonly block: Block; readonly bytes: Uint8Array }[] = [];
-  #writing = false;
+  #writing = 0;
   #error: SshError | undefined;
   #settle: { resolve: (end: number) => void; reject: (error: SshError) => void } | undefined;
   readonly #abort = (): void => this.#fail(aborted(this.#options.signal!));
@@ -169,28 +167,12 @@ export class Fetch {
       if (!this.#error) this.#blocks.delete(block);
       return;
     }
-    this.#waiting.push({ block, bytes: memory.subarray(0, length) });
-    this.#write();
-  }
-
-  /**
-   * One at a time: the system lets nobody else write to a file meanwhile, and who waits for it does so spinning. What has
-   * arrived is written though the rest fails: the next try goes on from there.
-   */
-  #write(): void {
-    const next = this.#waiting[0];
-    if (this.#writing || !next) return;
-    const { block, bytes } = next;
-    this.#writing = true;
-    writeAll(this.#options.fd, bytes, block.at, (error) => {
-      this.#writing = false;
-      this.#waiting.shift();
-      giveBlock(block.memory!);
-      if (error) {
-        for (const { block } of this.#waiting.splice(0)) giveBlock(block.memory!);
-        this.#fail(fileError(error, this.#options.localPath));
-      } else this.#blocks.delete(block);
-      this.#write();
+    this.#writing++;
+    writeAll(this.#options.fd, memory.subarray(0, length), block.at, (error) => {
+      this.#writing--;
+      giveBlock(memory);
+      if (error) this.#fail(fileError(error, this.#options.localPath));
+      else this.#blocks.delete(block);
       this.#pump();
     });
   }
@@ -201,7 +183,7 @@ export class Fetch {
   }
 
   #finish(): void {
-    if (!this.#settle || this.#writing || this.#waiting.length > 0) return;
+    if (!this.#settle || this.#writing > 0) return;
     if (!this.#error) {
       if (this.#blocks.size > 0 || this.#next < this.#end) return;
       if (this.#highest > this.#end) this.#error = changed(this.#options.from.path);
