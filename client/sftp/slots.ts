@@ -3,12 +3,17 @@
  * ones only fill memory. The one that adds work waits while all slots are taken.
  */
 
+import { DISTANCE_MS } from './transfer.ts';
+
 /** Content on its way for each slot. */
 const BYTES_PER_SLOT = 128 * 1024;
+/** A server nearby has enough to do with these: more only cost memory, and the collector the time to keep them. */
+const NEARBY = 64;
 
 export class TransferSlots {
-  readonly #count: number;
   readonly #bytes: number;
+  #count: number;
+  #isMeasured = false;
   #running = 0;
   #taken = 0;
   #waiting: (() => void)[] = [];
@@ -17,6 +22,12 @@ export class TransferSlots {
   constructor(count: number) {
     this.#count = Math.max(1, count);
     this.#bytes = this.#count * BYTES_PER_SLOT;
+  }
+
+  /** How long a request took (milliseconds). The first counts: later ones wait behind the content of files. */
+  measured(roundTrip: number): void {
+    if (!this.#isMeasured && roundTrip < DISTANCE_MS) this.#count = Math.min(this.#count, NEARBY);
+    this.#isMeasured = true;
   }
 
   /** Starts `work`, which never rejects, as soon as a slot is free; settles when it has started. */

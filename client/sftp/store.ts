@@ -11,6 +11,7 @@ import { aborted } from './link.ts';
 import { type RateLimit, RateTurn } from './rate.ts';
 import type { RemoteFile } from './remote-file.ts';
 import type { SharedBlock, SharedFile } from './shared-file.ts';
+import { DISTANCE_MS } from './transfer.ts';
 import { TransferWindow } from './window.ts';
 
 export interface StoreOptions {
@@ -51,8 +52,6 @@ const LEAST_BYTES = 1024 * 1024;
  * send when the window opens: to a server nearby that is a twentieth of the time.
  */
 const LANE_BYTES = 4 * 1024 * 1024;
-/** Beyond this round trip one channel's window is felt. */
-const DISTANCE_MS = 8;
 const WORTH_LANES = 4 * 1024 * 1024;
 
 /** Transfers of this process: memory is theirs together. */

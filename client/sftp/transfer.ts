@@ -78,6 +78,9 @@ export const hasStatus = (error: unknown, ...codes: (keyof typeof sftpStatus)[])
 export const notAFile = (path: string, kind: string): SshError =>
   new SshError('sftp', `${path} is no regular file but a ${kind}`, { by: 'peer', detail: { path, kind } });
 
+/** From this round trip on a server is far away: the window of one channel is felt, and so is waiting for answers. */
+export const DISTANCE_MS = 8;
+
 /** Sessions of one connection in all: with four, 50 ms away, the server's 2 MiB windows bound the rate. */
 export const MAX_LANES = 6;
 

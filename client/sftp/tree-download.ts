@@ -26,10 +26,14 @@ export async function downloadTree(
   target: string,
   options: TreeOptions = {},
 ): Promise<TreeResult> {
+  const askedAt = performance.now();
   const root = await sftp.stat(remote, options);
+  const roundTrip = performance.now() - askedAt;
   if (root.kind !== 'directory')
     throw new SshError('sftp', `${remote} is no directory`, { by: 'peer', detail: { path: remote } });
-  return new TreeDownload(sftp, await filesAtOnce(sftp, options), options).run(remote, target, root);
+  const slots = new TransferSlots(await filesAtOnce(sftp, options));
+  slots.measured(roundTrip);
+  return new TreeDownload(sftp, slots, options).run(remote, target, root);
 }
 
 const timesOf = (from: FileStat): Pending['times'] =>
@@ -48,11 +52,11 @@ class TreeDownload {
   /** For deleting: what the server has, by local directory. */
   readonly #seen = new Map<string, Set<string>>();
 
-  constructor(sftp: Sftp, files: number, options: TreeOptions) {
+  constructor(sftp: Sftp, slots: TransferSlots, options: TreeOptions) {
     this.#sftp = sftp;
     this.#options = options;
     this.#tally = new Tally(options);
-    this.#slots = new TransferSlots(files);
+    this.#slots = slots;
   }
 
   async run(remote: string, target: string, root: FileStat): Promise<TreeResult> {

@@ -27,7 +27,8 @@ export async function uploadTree(
   const lanes = to instanceof Lanes ? to : new Lanes(to);
   const root = await local(source, stat(toLocal(source)));
   if (!root.isDirectory()) throw fileError(new Error('no directory'), source);
-  return new TreeUpload(lanes, await filesAtOnce(lanes.first, options), options).run(source, remote, root);
+  const slots = new TransferSlots(await filesAtOnce(lanes.first, options));
+  return new TreeUpload(lanes, slots, options).run(source, remote, root);
 }
 
 const timesOf = (of: Stats): Pending['times'] => ({ atime: of.atimeMs / 1000, mtime: of.mtimeMs / 1000 });
@@ -57,12 +58,12 @@ class TreeUpload {
   /** For deleting, by remote directory: what only the server has. */
   readonly #extra = new Map<string, Map<string, FileStat>>();
 
-  constructor(lanes: Lanes, files: number, options: TreeOptions) {
+  constructor(lanes: Lanes, slots: TransferSlots, options: TreeOptions) {
     this.#lanes = lanes;
     this.#sftp = lanes.first;
     this.#options = options;
     this.#tally = new Tally(options);
-    this.#slots = new TransferSlots(files);
+    this.#slots = slots;
   }
 
   async run(source: string, remote: string, root: Stats): Promise<TreeResult> {
@@ -88,8 +89,12 @@ class TreeUpload {
   async #directory(directory: Pending): Promise<void> {
     const tally = this.#tally;
     const { sync } = this.#options;
-    const isNew = !sync?.dryRun && (await makeRemote(this.#sftp, directory, this.#options));
-    if (isNew) this.#new.add(directory);
+    if (!sync?.dryRun) {
+      const askedAt = performance.now();
+      const isNew = await makeRemote(this.#sftp, directory, this.#options);
+      this.#slots.measured(performance.now() - askedAt);
+      if (isNew) this.#new.add(directory);
+    }
     this.#made.push(directory);
     tally.directories++;
     const there = sync ? await listRemote(this.#sftp, directory.to, this.#options) : undefined;

@@ -43,6 +43,26 @@ describe('the slots of a tree', () => {
     expect([files.started, third]).toEqual([3, true]);
   });
 
+  test('and fewer when the first request says that the server is nearby', async () => {
+    for (const [trips, want] of [
+      [[], 100],
+      [[0.3], 64],
+      [[8, 0.3], 100],
+      [[0.3, 50], 64],
+    ] as const) {
+      const files = new Files(100);
+      for (const trip of trips) files.slots.measured(trip);
+      for (let n = 0; n < 100; n++) void files.add(`${n}`, 0);
+      await turn();
+      expect(files.started, `${trips}`).toBe(want);
+    }
+    const few = new Files(3);
+    few.slots.measured(0.3);
+    for (let n = 0; n < 5; n++) void few.add(`${n}`, 0);
+    await turn();
+    expect(few.started).toBe(3);
+  });
+
   test('and so much of what is in them: 128 KiB each', async () => {
     const files = new Files(4);
     await files.add('a', 200 * KIB);
