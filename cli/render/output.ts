@@ -78,7 +78,7 @@ export class Output {
   }
 
   /** Room for as many bytes behind all that was written: to be filled at once, before anything else is done here. */
-  room(size: number): Uint8Array {
+  room(size: number): Buffer {
     if (!this.gone && size <= BLOCK) {
       const at = this.place(size);
       return this.block.subarray(at, at + size);
