@@ -11,7 +11,8 @@ import { SshError } from '../protocol/index.ts';
 import { abortable, abortError, offAbort, onAbort } from './abort.ts';
 import type { ByteStream, ByteStreamHandlers } from './byte-stream.ts';
 
-const sharedReadBuffer = Buffer.allocUnsafeSlow(256 * 1024);
+/** What waits is taken in few calls: with a quarter of this a fast download takes a twentieth more processor time. */
+const sharedReadBuffer = Buffer.allocUnsafeSlow(1024 * 1024);
 /** Bytes handed to the socket before `write` says no. */
 const WRITE_MARK = 512 * 1024;
 

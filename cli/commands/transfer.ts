@@ -19,7 +19,7 @@ import {
   type TaskOutcome,
 } from '../../client/index.ts';
 import type { RunContext } from '../context.ts';
-import { stayYoung } from '../engine.ts';
+import { muchData, stayYoung } from '../engine.ts';
 import { type Connect, type FleetEntry, type FleetJob, fleetEntries, runFleetJob } from '../fleet-run.ts';
 import type { ClusterIntent } from '../grammar.ts';
 import type { FileOptions } from '../options/run.ts';
@@ -116,10 +116,12 @@ async function uploads(intent: ClusterIntent, entries: readonly FleetEntry[]): P
   for (const each of isOwn ? facts : facts.slice(0, 1)) lists.push(await find(words.map((word) => fillIn(word, each))));
   if (lists.length === 0) lists.push(await find(words));
   const sum = (of: (source: Source) => number): number => lists.flat().reduce((total, source) => total + of(source), 0);
-  const files = new SharedFiles(
-    sum((source) => source.files),
-    entries.length,
+  const count = sum((source) => source.files);
+  muchData(
+    sum((source) => source.bytes),
+    count,
   );
+  const files = new SharedFiles(count, entries.length);
   const options = treeOptions(intent, entries.length);
   const job = (entry: number): UploadJob => ({
     sources: lists[isOwn ? entry : 0]!,
@@ -144,6 +146,7 @@ async function uploads(intent: ClusterIntent, entries: readonly FleetEntry[]): P
 
 async function downloads(intent: ClusterIntent, entries: readonly FleetEntry[]): Promise<Work> {
   const { files: flags } = intent.run;
+  muchData();
   const typed = intent.words.at(-1)!;
   const facts = factsOf(entries);
   // A destination that names the host is its own: nothing has to be put in front of its files.

@@ -36,6 +36,8 @@ interface Block {
   open: number;
 }
 
+/** Enough that asking for two at a time leaves the server something to do. */
+const LEAST_REQUESTS = 6;
 /** Blocks that may wait for the local disk beside what the window holds. */
 const WAITING_BYTES = 8 * 1024 * 1024;
 
@@ -63,7 +65,7 @@ export class Fetch {
     this.#request = Math.min(request, BLOCK_BYTES, options.rate?.request ?? BLOCK_BYTES);
     this.#rate = new RateTurn(options.rate, () => this.#pump());
     this.#blockLength = Math.floor(BLOCK_BYTES / this.#request) * this.#request;
-    this.#window = new TransferWindow(this.#request);
+    this.#window = new TransferWindow(this.#request, LEAST_REQUESTS * this.#request);
     this.#next = options.start;
     this.#highest = options.start;
     this.#end = options.end;
@@ -88,8 +90,10 @@ export class Fetch {
   }
 
   #pump(): void {
+    let going = false;
     try {
-      while (!this.#error && this.#window.open) {
+      // Two at a time: a write of ours and a waking of the server for each answer would be a twentieth of all the work.
+      while (!this.#error && (this.#window.roomy || (going && this.#window.open))) {
         const block = this.#filling ?? this.#begin();
         if (!block || !this.#rate.open) break;
         const from = block.asked;
@@ -99,6 +103,7 @@ export class Fetch {
         block.open++;
         this.#rate.took(to - from);
         this.#read(block, from, to);
+        going = true;
       }
     } catch (error) {
       this.#fail(error);

@@ -33,6 +33,11 @@ export class TransferWindow {
     return this.#inFlight < this.#limit;
   }
 
+  /** A pair of requests fits. */
+  get roomy(): boolean {
+    return this.#inFlight === 0 || this.#inFlight + 2 * this.#request <= this.#limit;
+  }
+
   get inFlight(): number {
     return this.#inFlight;
   }
