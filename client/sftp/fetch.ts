@@ -11,7 +11,7 @@ import { type Answer, aborted, type SftpLink } from './link.ts';
 import { fileError, writeAll } from './local-file.ts';
 import { type RateLimit, RateTurn } from './rate.ts';
 import type { RemoteFile } from './remote-file.ts';
-import { TransferWindow } from './window.ts';
+import { FETCH_REQUESTS, TransferWindow } from './window.ts';
 
 export interface FetchOptions {
   readonly from: RemoteFile;
@@ -36,8 +36,6 @@ interface Block {
   open: number;
 }
 
-/** Enough that asking for two at a time leaves the server something to do. */
-const LEAST_REQUESTS = 6;
 /** Blocks that may wait for the local disk beside what the window holds. */
 const WAITING_BYTES = 8 * 1024 * 1024;
 
@@ -65,7 +63,7 @@ export class Fetch {
     this.#request = Math.min(request, BLOCK_BYTES, options.rate?.request ?? BLOCK_BYTES);
     this.#rate = new RateTurn(options.rate, () => this.#pump());
     this.#blockLength = Math.floor(BLOCK_BYTES / this.#request) * this.#request;
-    this.#window = new TransferWindow(this.#request, LEAST_REQUESTS * this.#request);
+    this.#window = new TransferWindow(this.#request, FETCH_REQUESTS * this.#request);
     this.#next = options.start;
     this.#highest = options.start;
     this.#end = options.end;

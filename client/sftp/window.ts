@@ -5,6 +5,8 @@
 
 /** Below this no path is worth measuring. */
 const LEAST_REQUESTS = 4;
+/** For reading: enough that asking for two at a time leaves the server something to do. */
+export const FETCH_REQUESTS = 6;
 const START_BYTES = 1024 * 1024;
 const MOST_BYTES = 32 * 1024 * 1024;
 /** One server may be asked this often at once (sftp(1): 64; shorter requests need more for the same bytes). */

@@ -1,6 +1,7 @@
 // `npm run bench:files [-- OPTIONS]`: bssh upload and download beside sftp(1), scp(1) and rsync(1) over ssh(1), against a
 // private sshd on loopback. One large file, many small ones, a server that is far away, and one file to many hosts. All
 // use the same cipher and key exchange, and files in memory where there is /dev/shm. Numbers are for people to read.
+import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -44,6 +45,19 @@ const bssh = (place: Place, hosts: string, ...args: string[]): Command => ({
   ],
 });
 
+/** The client library's streams, in a program of their own that is bundled here. */
+function streamCopy(place: Place): (way: 'get' | 'put', from: string, to: string) => Command {
+  const program = path(place, 'stream-copy.mjs');
+  const how = ['--platform', 'node', '--format', 'esm', '--transform.target', 'node20', '--no-codeSplitting'];
+  const bundler = ['rolldown', 'test/bench/stream-copy.ts', ...how, '--file', program, '--logLevel', 'warn'];
+  execFileSync('npx', bundler, { stdio: 'inherit' });
+  const options = settings(place).filter((word) => word.includes('='));
+  const config = ['Host node', 'HostName 127.0.0.1', `Port ${place.port}`, `User ${place.server.user}`, ...options];
+  writeFileSync(path(place, 'config'), config.join('\n'));
+  const start = [process.execPath, program];
+  return (way, from, to) => ({ name: 'streams', argv: [...start, way, path(place, 'config'), 'node', from, to] });
+}
+
 /** The other tools; those that are not installed are left out. */
 function others(place: Place, way: 'get' | 'put', from: string, to: string, recursive: boolean): Command[] {
   const { server, port, dir } = place;
@@ -62,7 +76,14 @@ function others(place: Place, way: 'get' | 'put', from: string, to: string, recu
 }
 
 /** Every command makes its target anew: what an earlier one left is taken away first. */
-function bothWays(place: Place, title: string, name: string, bytes: number, runs: number): void {
+function bothWays(
+  place: Place,
+  title: string,
+  name: string,
+  bytes: number,
+  runs: number,
+  streams?: (way: 'get' | 'put', from: string, to: string) => Command,
+): void {
   const recursive = name === 'tree';
   const flags = recursive ? ['-r'] : [];
   for (const way of ['get', 'put'] as const) {
@@ -76,7 +97,11 @@ function bothWays(place: Place, title: string, name: string, bytes: number, runs
     };
     const into = recursive ? `${to}/` : to;
     const ours = bssh(place, '127.0.0.1', way === 'get' ? 'download' : 'upload', ...flags, from, into);
-    const commands = [ours, ...others(place, way, from, into, recursive)].map((command) => ({ ...command, prepare }));
+    const library = streams ? [streams(way, from, to)] : [];
+    const commands = [ours, ...library, ...others(place, way, from, into, recursive)].map((command) => ({
+      ...command,
+      prepare,
+    }));
     const results = compare(commands, runs);
     process.stdout.write(`${table(`${way} ${title}`, results, bytes)}\n`);
     rmSync(to, { recursive: true, force: true });
@@ -134,7 +159,7 @@ async function main(): Promise<void> {
     };
     const bytes = Number(values.size) * 2 ** 20;
     if (only.has('large') || only.has('many')) make('large', bytes);
-    if (only.has('large')) bothWays(place, `${values.size} MiB`, 'large', bytes, runs);
+    if (only.has('large')) bothWays(place, `${values.size} MiB`, 'large', bytes, runs, streamCopy(place));
     if (only.has('small')) {
       const files = Number(values.files);
       for (let n = 0; n < files; n++) {

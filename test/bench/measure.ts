@@ -1,5 +1,5 @@
-// Times commands against each other: runs alternate, so that whatever else the machine does falls on all of them
-// alike, and medians are compared. CPU is that of the command and its children, read by bash; peak memory needs
+// Times commands against each other: runs alternate, each round in another order, so that whatever else the machine does,
+// and what a command leaves behind for the next, falls on all of them alike; medians are compared. CPU is that of the command and its children, read by bash; peak memory needs
 // GNU time and is left out where that is not installed.
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
@@ -56,14 +56,22 @@ export function median(values: readonly number[]): number {
   return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
 }
 
+/** Fisher and Yates. */
+function shuffled<T>(items: Iterable<T>): T[] {
+  const all = [...items];
+  for (let last = all.length - 1; last > 0; last--) {
+    const other = Math.floor(Math.random() * (last + 1));
+    [all[last], all[other]] = [all[other]!, all[last]!];
+  }
+  return all;
+}
+
 /** One warm-up of each, then `runs` rounds of all of them in turn. */
 export function compare(commands: readonly Command[], runs: number): Result[] {
   for (const command of commands) runOnce(command);
   const samples = commands.map((): Sample[] => []);
   for (let round = 0; round < runs; round++) {
-    commands.forEach((command, index) => {
-      samples[index]!.push(runOnce(command));
-    });
+    for (const index of shuffled(commands.keys())) samples[index]!.push(runOnce(commands[index]!));
   }
   return medians(commands, samples);
 }
@@ -76,8 +84,8 @@ export async function compareBy(
 ): Promise<Result[]> {
   const samples = commands.map((): Sample[] => []);
   for (let round = 0; round <= runs; round++) {
-    for (const [index, command] of commands.entries()) {
-      const sample = await run(command);
+    for (const index of shuffled(commands.keys())) {
+      const sample = await run(commands[index]!);
       if (round > 0) samples[index]!.push(sample);
     }
   }

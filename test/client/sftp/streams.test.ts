@@ -1,0 +1,145 @@
+/** Streams over remote files: order, memory, errors in their turn, and chunks that are their owner's again. */
+
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import type { Stream, Writable } from 'node:stream';
+import { expect, test } from 'vitest';
+import type { SftpRequest } from '../../../protocol/sftp/server.ts';
+import { node } from '../../protocol/sftp/memory-files.ts';
+import { fakeServer } from './servers.ts';
+
+const turn = (ms = 5): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+const closed = (stream: Stream): Promise<void> => new Promise((resolve) => stream.once('close', resolve));
+const write = (out: Writable, chunk: Uint8Array): Promise<void> =>
+  new Promise((resolve, reject) => out.write(chunk, (error) => (error ? reject(error) : resolve())));
+
+test('a chunk is its owner’s again once it is written', async () => {
+  const { sftp, files } = await fakeServer({ extensions: ['limits'], delay: 3, window: 1000 });
+  const file = await sftp.open('/f', 'w');
+  const out = file.writable();
+  const data = randomBytes(3_000_000);
+  const chunk = Buffer.alloc(100_000);
+  for (let at = 0; at < data.length; at += chunk.length) {
+    data.copy(chunk, 0, at);
+    await write(out, chunk);
+    chunk.fill(0);
+  }
+  out.end();
+  await once(out, 'finish');
+  const { data: stored, size } = files.nodes.get('/f')!;
+  expect(Buffer.from(stored.subarray(0, size)).equals(data)).toBe(true);
+});
+
+test('short chunks travel in long requests, and one alone does not wait', async () => {
+  const { sftp, files } = await fakeServer({ extensions: ['limits'] });
+  const file = await sftp.open('/f', 'w');
+  const out = file.writable({ start: 3 });
+  await write(out, Buffer.from('now'));
+  await expect.poll(() => files.nodes.get('/f')!.size).toBe(6);
+  files.seen.length = 0;
+  for (let n = 0; n < 10_000; n++) out.write(Buffer.alloc(100, n));
+  out.end();
+  await once(out, 'finish');
+  expect(files.nodes.get('/f')!.size).toBe(1_000_006);
+  expect(files.seen.length).toBeLessThan(10);
+});
+
+test('one huge chunk is sent within the window', async () => {
+  const { sftp, files, transport } = await fakeServer({ extensions: ['limits'] });
+  const held: SftpRequest[] = [];
+  files.intercept = (_, request) => request.request === 'write' && held.push(request) > 0;
+  const file = await sftp.open('/f', 'w');
+  const out = file.writable();
+  const data = randomBytes(20_000_000);
+  out.end(data);
+  for (let before = -1; before < held.length; await turn(50)) before = held.length;
+  expect(transport.sent).toBeLessThan(3_000_000);
+  files.intercept = () => false;
+  for (const request of held) files.answer(transport.server, request);
+  transport.flush();
+  await once(out, 'finish');
+  const { data: stored, size } = files.nodes.get('/f')!;
+  expect(Buffer.from(stored.subarray(0, size)).equals(data)).toBe(true);
+});
+
+test('answers out of order come out in order', async () => {
+  const { sftp, files, transport } = await fakeServer({ extensions: ['limits'] });
+  const data = randomBytes(5_000_000);
+  files.nodes.set('/f', node('file', { data }));
+  const held: SftpRequest[] = [];
+  files.intercept = (_, request) => request.request === 'read' && held.push(request) > 0;
+  const file = await sftp.open('/f');
+  const whole = file.readable().toArray();
+  let isRead = false;
+  const done = whole.then(() => void (isRead = true));
+  while (!isRead) {
+    await turn();
+    for (const request of held.splice(0).reverse()) files.answer(transport.server, request);
+    transport.flush();
+  }
+  await done;
+  expect(Buffer.concat(await whole).equals(data)).toBe(true);
+});
+
+test('who does not read is not sent the file', async () => {
+  const { sftp, files } = await fakeServer({ extensions: ['limits'] });
+  files.nodes.set('/f', node('file', { data: Buffer.alloc(50_000_000) }));
+  const file = await sftp.open('/f');
+  const stream = file.readable();
+  stream.read(0);
+  for (let before = -1; before < files.seen.length; await turn(50)) before = files.seen.length;
+  expect(stream.readableLength).toBeGreaterThan(0);
+  expect(stream.readableLength).toBeLessThan(4_000_000);
+  let length = 0;
+  for await (const chunk of stream) length += chunk.length;
+  expect(length).toBe(50_000_000);
+});
+
+test('a failure further on is told after what is before it, and not at all behind the end', async () => {
+  const { sftp, files } = await fakeServer({ extensions: ['limits'] });
+  files.nodes.set('/f', node('file', { data: randomBytes(900_000) }));
+  let from = 600_000n;
+  files.intercept = (server, request) => {
+    if (request.request !== 'read' || request.offset < from) return false;
+    server.status(request.id, 4);
+    return true;
+  };
+  const file = await sftp.open('/f');
+  let length = 0;
+  const reading = (): Promise<void> =>
+    new Promise((resolve, reject) => {
+      const stream = file.readable();
+      stream.on('data', (chunk: Uint8Array) => void (length += chunk.length));
+      stream.on('error', reject).on('end', resolve);
+    });
+  await expect(reading()).rejects.toMatchObject({ code: 'sftp', detail: { status: 4, path: '/f' } });
+  expect(length).toBeGreaterThan(500_000);
+  length = 0;
+  from = 1_100_000n;
+  await reading();
+  expect(length).toBe(900_000);
+});
+
+test('an abort ends both at once, also a write that waits', async () => {
+  const { sftp, files } = await fakeServer();
+  files.nodes.set('/f', node('file', { data: randomBytes(900_000) }));
+  const file = await sftp.open('/f', 'r+');
+  files.intercept = () => true;
+  const aborting = new AbortController();
+  const stream = file.readable({ signal: aborting.signal });
+  stream.resume();
+  const out = file.writable({ signal: aborting.signal });
+  const ends = Promise.all([closed(stream), closed(out)]);
+  const errors: unknown[] = [];
+  for (const each of [stream, out]) each.on('error', (error) => errors.push(error));
+  const written = write(out, Buffer.alloc(5_000_000));
+  await turn();
+  aborting.abort();
+  await expect(written).rejects.toMatchObject({ code: 'aborted' });
+  await ends;
+  expect(errors).toMatchObject([{ code: 'aborted' }, { code: 'aborted' }]);
+  const late = file.readable({ signal: aborting.signal });
+  late.on('error', (error) => errors.push(error));
+  await closed(late);
+  expect(errors).toHaveLength(3);
+});
