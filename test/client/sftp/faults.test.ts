@@ -50,6 +50,31 @@ describe('reading', () => {
     expect(Buffer.concat(await file.readable().toArray()).equals(data)).toBe(true);
   });
 
+  test('a long file is asked for in pieces of two requests', async () => {
+    const { sftp, files, transport } = await fakeServer({ extensions: ['limits'] });
+    files.nodes.set('/f', node('file', { data: Buffer.alloc(30_000_000) }));
+    let reads = 0;
+    let sent = 0;
+    const held: SftpRequest[] = [];
+    files.intercept = (_, request) => request.request === 'read' && ++reads > 0 && held.push(request) > 0;
+    const send = transport.send.bind(transport);
+    transport.send = (chunks) => {
+      sent++;
+      return send(chunks);
+    };
+    let isOver = false;
+    const whole = download(sftp, '/f', inside('f')).then(() => void (isOver = true));
+    while (!isOver) {
+      const next = held.shift();
+      if (next) files.answer(transport.server, next);
+      transport.flush();
+      await new Promise(setImmediate);
+    }
+    await whole;
+    expect(reads).toBeGreaterThan(100);
+    expect(sent).toBeLessThan(reads * 0.6);
+  });
+
   test('a file that is shorter than its size says ends where it ends', async () => {
     const { sftp, files } = await fakeServer();
     files.nodes.set('/f', node('file', { data: randomBytes(100_000) }));

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { baseName, joinRemote, partName, safeName } from '../../../client/sftp/safe-names.ts';
 import { toAttrs } from '../../../client/sftp/stat.ts';
-import { TransferWindow } from '../../../client/sftp/window.ts';
+import { FETCH_REQUESTS, TransferWindow } from '../../../client/sftp/window.ts';
 
 describe('names of the server', () => {
   test.each(['a', '-rf', '...', 'a b', '~', 'a\\b', 'c:', 'nul', 'x.', '\udcff'])('%j is a name', (name) => {
@@ -41,15 +41,20 @@ test('what is set: only what was given, times within 32 bits', () => {
 
 describe('the window', () => {
   /** A path of `rate` bytes a millisecond and `trip` milliseconds, served in order; gives the mean rate at the end. */
-  function run(rate: number, trip: number, request: number): { window: TransferWindow; reached: number } {
-    const window = new TransferWindow(request);
+  function run(
+    rate: number,
+    trip: number,
+    request: number,
+    window = new TransferWindow(request),
+    pairs = false,
+  ): { window: TransferWindow; reached: number } {
     const flight: { sentAt: number; due: number }[] = [];
     let now = 0;
     let free = 0;
     let moved = 0;
     const until = 4000;
     while (now < until) {
-      while (window.open) {
+      while (pairs ? window.roomy : window.open) {
         free = Math.max(free, now) + request / rate;
         flight.push({ sentAt: now, due: free + trip });
         window.sent(request, now);
@@ -96,6 +101,21 @@ describe('the window', () => {
     serve(2000);
     expect(window.limit).toBe(7 * request);
     expect(new TransferWindow(request, 7 * request, 3 * request).limit).toBe(3 * request);
+  });
+
+  test('asked in pairs, too', () => {
+    const request = 261_120;
+    for (const [rate, trip] of [
+      [100_000, 50],
+      [300_000, 0.1],
+    ] as const) {
+      const window = new TransferWindow(request, FETCH_REQUESTS * request);
+      expect(run(rate, trip, request, window, true).reached).toBeGreaterThan(rate * 0.9);
+    }
+    const tiny = new TransferWindow(request, request, request);
+    expect(tiny.roomy).toBe(true);
+    tiny.sent(request, 0);
+    expect(tiny.roomy).toBe(false);
   });
 
   test('small requests, too', () => {
