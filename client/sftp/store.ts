@@ -12,7 +12,7 @@ import { type RateLimit, RateTurn } from './rate.ts';
 import type { RemoteFile } from './remote-file.ts';
 import type { SharedBlock, SharedFile } from './shared-file.ts';
 import { DISTANCE_MS } from './transfer.ts';
-import { TransferWindow } from './window.ts';
+import { STORE_BYTES, TransferWindow } from './window.ts';
 
 export interface StoreOptions {
   readonly from: SharedFile;
@@ -47,11 +47,6 @@ const AHEAD_OF_ALL = 32;
 /** What all that run at the same time may have on the way, unless each has too little then. */
 const BYTES_OF_ALL = 32 * 1024 * 1024;
 const LEAST_BYTES = 1024 * 1024;
-/**
- * A lane has more on its way than the server's window for a channel (OpenSSH: 2 MiB), so that there is always something to
- * send when the window opens: to a server nearby that is a twentieth of the time.
- */
-const LANE_BYTES = 4 * 1024 * 1024;
 const WORTH_LANES = 4 * 1024 * 1024;
 
 /** Transfers of this process: memory is theirs together. */
@@ -85,7 +80,7 @@ export class Store {
   addLane(file: RemoteFile, most: number): void {
     const request = Math.min(most, this.#options.rate?.request ?? most);
     const bytes = Math.max(LEAST_BYTES, Math.floor(BYTES_OF_ALL / Math.max(1, running)));
-    this.#lanes.push({ file, request, window: new TransferWindow(request, LANE_BYTES, bytes), stalled: false });
+    this.#lanes.push({ file, request, window: new TransferWindow(request, STORE_BYTES, bytes), stalled: false });
     if (this.#settle) this.#pump();
   }
 

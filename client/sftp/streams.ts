@@ -13,7 +13,7 @@ import { BLOCK_BYTES, giveBlock, takeBlock } from './blocks.ts';
 import { type Answer, aborted } from './link.ts';
 import type { RemoteFile } from './remote-file.ts';
 import type { SftpCallOptions } from './sftp.ts';
-import { FETCH_REQUESTS, TransferWindow } from './window.ts';
+import { FETCH_REQUESTS, STORE_BYTES, TransferWindow } from './window.ts';
 
 export interface ReadRange extends SftpCallOptions {
   /** First byte, 0 when not given. */
@@ -159,7 +159,7 @@ class SftpReadable extends Readable {
   #advance(): void {
     while (this.#parts[0]?.ended !== undefined) {
       const { ended, memory, got } = this.#parts.shift()!;
-      if (memory && !this.push(memory.subarray(0, got))) this.#wanted = false;
+      if (memory && !this.push(lean(memory, got))) this.#wanted = false;
       if (ended instanceof Error) this.destroy(ended);
       else if (ended === 'file') this.#finish();
     }
@@ -172,6 +172,12 @@ class SftpReadable extends Readable {
     this.#wanted = false;
     this.push(null);
   }
+}
+
+/** The first `length` bytes; a copy when few, so that who keeps them does not keep the rest. */
+function lean(memory: Uint8Array, length: number): Uint8Array {
+  const bytes = memory.subarray(0, length);
+  return 2 * length < memory.length ? Buffer.from(bytes) : bytes;
 }
 
 interface Block {
@@ -210,7 +216,7 @@ class SftpWritable extends Writable {
   override _construct(done: (error?: Error | null) => void): void {
     this.#file.sftp.limits().then(({ write }) => {
       this.#request = Math.min(write, BLOCK_BYTES);
-      this.#window = new TransferWindow(this.#request);
+      this.#window = new TransferWindow(this.#request, STORE_BYTES);
       done();
     }, done);
   }
@@ -278,7 +284,7 @@ class SftpWritable extends Writable {
       this.#isStalled = true;
       link.whenWilling(() => {
         this.#isStalled = false;
-        this.#pump();
+        this.#turn.wanted();
       });
     }
     return false;

@@ -7,6 +7,11 @@
 const LEAST_REQUESTS = 4;
 /** For reading: enough that asking for two at a time leaves the server something to do. */
 export const FETCH_REQUESTS = 6;
+/**
+ * For writing: more is on its way than the server's window for a channel (OpenSSH: 2 MiB), so that there is always something
+ * to send when the window opens: to a server nearby that is a twentieth of the time.
+ */
+export const STORE_BYTES = 4 * 1024 * 1024;
 const START_BYTES = 1024 * 1024;
 const MOST_BYTES = 32 * 1024 * 1024;
 /** One server may be asked this often at once (sftp(1): 64; shorter requests need more for the same bytes). */
