@@ -96,7 +96,7 @@ const treeOptions = ({ run: { files, dryRun }, selection }: ClusterIntent, hosts
 const factsOf = (entries: readonly FleetEntry[]): readonly HostFacts[] => {
   const hosts = entries.map(({ name, plan }) => ({ name, host: plan.host, user: plan.user, port: plan.port }));
   const names = fileNames(hosts);
-  return hosts.map(({ user, port }, index) => ({ host: names[index]!, user, port }));
+  return hosts.map(({ user, port }, index) => ({ host: names[index]!, node: names[index]!, index, user, port }));
 };
 
 async function uploads(intent: ClusterIntent, entries: readonly FleetEntry[]): Promise<Work> {

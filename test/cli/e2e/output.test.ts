@@ -1,6 +1,6 @@
 // What hosts answer, compared and told to programs; and the hosts that make it hard: one that prints much, one that is
 // silent for long, one that dies, one that floods stderr with control sequences. In every mode, on real connections.
-import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { requireServer, type Server, startSshd } from '../../interop/servers.ts';
@@ -323,6 +323,22 @@ host <host>, <n> users
     const names = readdirSync(join(bssh.home, 'twice')).filter((name) => name.endsWith('.stdout'));
     expect(names).toHaveLength(2);
     for (const name of names) expect(readFileSync(join(bssh.home, 'twice', name), 'utf8')).toMatch(/\n\nx\n$/);
+  });
+
+  it('of copies goes where the words name the host, its place and its user', async () => {
+    const { user } = bssh.server;
+    for (const n of [0, 1]) writeFileSync(join(bssh.home, `own-${n}`), `for ${n}`);
+    const open = join(bssh.home, 'open');
+    mkdirSync(open);
+    chmodSync(open, 0o777);
+    const up = ['upload', join(bssh.home, 'own-{index}'), join(open, 'up-{node}-{user}')];
+    expect(await bssh.on('-H', 'web[1-2]', ...up)).toMatchObject({ code: 0 });
+    for (const n of [0, 1]) {
+      expect(readFileSync(join(open, `up-web${n + 1}-${user}`), 'utf8')).toBe(`for ${n}`);
+    }
+    const down = ['download', join(open, 'up-{host}-{user}'), join(bssh.home, 'down-{index}')];
+    expect(await bssh.on('-H', 'web[1-2]', ...down)).toMatchObject({ code: 0 });
+    for (const n of [0, 1]) expect(readFileSync(join(bssh.home, `down-${n}`), 'utf8')).toBe(`for ${n}`);
   });
 
   it('of files that are copied fits the schema too', async () => {
