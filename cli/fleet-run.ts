@@ -104,6 +104,7 @@ export async function runFleetJob(
   checkOpenFiles(
     entries.map(({ plan }) => plan),
     selection!.parallel,
+    { own: intent.subcommand === 'download' ? 1 : 0 },
   );
   stayYoung(Math.min(entries.length, selection!.parallel || entries.length));
   const closed = new AbortController();

@@ -22,19 +22,32 @@ export function openFileLimit(): number | undefined {
   }
 }
 
-/** Files that `parallel` hosts at a time need: those of the hungriest, an agent's socket for each log-in in progress. */
-export function openFilesWanted(plans: readonly HostPlan[], parallel: number): number {
+/**
+ * Files that `parallel` hosts at a time need: those of the hungriest, an agent's socket for each log-in in progress, and
+ * `own` files that each writes.
+ */
+export function openFilesWanted(plans: readonly HostPlan[], parallel: number, own = 0): number {
   const each = plans
     // A host behind a jump host is a channel of that connection.
     .map(({ proxyCommand, proxyJump }) => (proxyCommand !== undefined ? PIPES_OF_PROXY : proxyJump.length > 0 ? 0 : 1))
     .sort((a, b) => b - a)
     .slice(0, parallel === 0 ? undefined : parallel);
-  return each.reduce<number>((sum, files) => sum + files, OTHERS) + Math.ceil(each.length / 8);
+  return each.reduce<number>((sum, files) => sum + files + own, OTHERS) + Math.ceil(each.length / 8);
+}
+
+/** How many more each of those hosts may have open, at least one. */
+export function openFilesLeft(plans: readonly HostPlan[], parallel: number, limit = openFileLimit): number {
+  const left = (limit() ?? Number.POSITIVE_INFINITY) - openFilesWanted(plans, parallel);
+  return Math.max(1, Math.floor(left / Math.min(plans.length, parallel || plans.length)));
 }
 
 /** Throws when the run would go beyond the limit. */
-export function checkOpenFiles(plans: readonly HostPlan[], parallel: number, limit = openFileLimit): void {
-  const wanted = openFilesWanted(plans, parallel);
+export function checkOpenFiles(
+  plans: readonly HostPlan[],
+  parallel: number,
+  { own = 0, limit = openFileLimit }: { readonly own?: number; readonly limit?: () => number | undefined } = {},
+): void {
+  const wanted = openFilesWanted(plans, parallel, own);
   // Every system has that many: most runs need not look.
   if (wanted <= 200) return;
   const allowed = limit();

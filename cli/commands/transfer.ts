@@ -22,6 +22,7 @@ import type { RunContext } from '../context.ts';
 import { muchData, stayYoung } from '../engine.ts';
 import { type Connect, type FleetEntry, type FleetJob, fleetEntries, runFleetJob } from '../fleet-run.ts';
 import type { ClusterIntent } from '../grammar.ts';
+import { openFilesLeft } from '../open-files.ts';
 import type { FileOptions } from '../options/run.ts';
 import { usageError } from '../options/usage.ts';
 import { printOut } from '../print.ts';
@@ -83,8 +84,14 @@ const syncOf = (files: FileOptions, dryRun: boolean): SyncOptions | undefined =>
 const FILES = 512;
 const FILES_EACH = [8, 128] as const;
 
-const treeOptions = ({ run: { files, dryRun }, selection }: ClusterIntent, hosts: number) => ({
-  files: clamp(Math.floor(FILES / Math.min(hosts, selection!.parallel || hosts)), ...FILES_EACH),
+const treeOptions = ({ run: { files, dryRun }, selection }: ClusterIntent, entries: readonly FleetEntry[]) => ({
+  files: Math.min(
+    clamp(Math.floor(FILES / Math.min(entries.length, selection!.parallel || entries.length)), ...FILES_EACH),
+    openFilesLeft(
+      entries.map(({ plan }) => plan),
+      selection!.parallel,
+    ),
+  ),
   links: files.follow ? ('follow' as const) : ('skip' as const),
   preserve: files.preserve,
   resume: files.resume,
@@ -122,7 +129,7 @@ async function uploads(intent: ClusterIntent, entries: readonly FleetEntry[]): P
     count,
   );
   const files = new SharedFiles(count, entries.length);
-  const options = treeOptions(intent, entries.length);
+  const options = treeOptions(intent, entries);
   const job = (entry: number): UploadJob => ({
     sources: lists[isOwn ? entry : 0]!,
     destination: fillIn(destination, facts[entry]!),
@@ -151,7 +158,7 @@ async function downloads(intent: ClusterIntent, entries: readonly FleetEntry[]):
   const facts = factsOf(entries);
   // A destination that names the host is its own: nothing has to be put in front of its files.
   const many = entries.length > 1 && !tellsHosts(typed);
-  const options = treeOptions(intent, entries.length);
+  const options = treeOptions(intent, entries);
   const jobs: DownloadJob[] = [];
   for (const each of facts) {
     const words = intent.words.slice(0, -1).map((word) => fillIn(word, each));
