@@ -28,7 +28,14 @@ import { formatHostSpec } from './hosts/spec.ts';
 import { checkOpenFiles } from './open-files.ts';
 import type { RunOptions } from './options/run.ts';
 import { planMany } from './plan.ts';
-import { createRenderer, type OutputMode, type Progress, type Rendering } from './render/index.ts';
+import {
+  createRenderer,
+  LineMask,
+  type OutputMode,
+  type Progress,
+  type RenderHost,
+  type Rendering,
+} from './render/index.ts';
 import { runJournal } from './run-journal.ts';
 import { Interrupts } from './signals.ts';
 import { wantsColor } from './terminal.ts';
@@ -113,7 +120,7 @@ export async function runFleetJob(
   const job = begin(() => rendering);
   const tui = run.output === 'tui' ? await openTui(entries, context, run, job) : undefined;
   const rendering = createRenderer({
-    hosts: entries.map(({ name, plan }) => ({ name, host: plan.hostName, user: plan.user, port: plan.port })),
+    hosts: entries.map(renderHost),
     mode: modeOf(run),
     outputDir: run.outputDir,
     command: job.label,
@@ -229,6 +236,13 @@ function ourInterrupts(rendering: Rendering): Interrupts {
 }
 
 /** The whole screen for the run; loaded only when asked for. */
+const renderHost = ({ name, plan }: FleetEntry): RenderHost => ({
+  name,
+  host: plan.hostName,
+  user: plan.user,
+  port: plan.port,
+});
+
 async function openTui(
   entries: readonly FleetEntry[],
   context: RunContext,
@@ -243,6 +257,7 @@ async function openTui(
     color: wantsColor(run.color, true, context.env),
     clock: systemClock,
     progress: job.progress && ((host) => job.progress!.host(host)),
+    maskOf: run.masks.length === 0 ? undefined : (host) => new LineMask(run.masks, renderHost(entries[host]!)),
   });
   context.prompter.onAsk = () => tui.lend();
   return tui;

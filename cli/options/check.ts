@@ -110,7 +110,7 @@ export const createParser = (argv: readonly string[]): Argv => {
 const aboutCommands = ['diff', 'mask', 'expect-same', 'baseline', 'expect', 'script', 'vars', 'sudo-password'];
 /** Those that say it only beside another. */
 const together: readonly (readonly [id: string, others: readonly string[]])[] = [
-  ['mask', ['gather', 'diff', 'expect-same', 'baseline']],
+  ['mask', ['gather', 'diff', 'tui', 'expect-same', 'baseline']],
   ['health', ['batch']],
   ['run', ['rerun']],
 ];

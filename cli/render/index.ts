@@ -27,6 +27,7 @@ import { type Progress, Tally } from './tally.ts';
 
 export type { Baseline, Earlier } from './baseline.ts';
 export { fileNames } from './files.ts';
+export { LineMask, MaskStream } from './mask.ts';
 export type { Renderer, RenderHost } from './renderer.ts';
 export { classLabel } from './renderer.ts';
 export type { Progress } from './tally.ts';

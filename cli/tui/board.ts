@@ -1,7 +1,7 @@
 /** Every host of the run as the full-screen view knows it: where it stands, since when, and what it said last. */
 
 import { type HostClass, type HostEvent, type HostResult, isFailure, type OutputStream } from '../../client/index.ts';
-import { classLabel } from '../render/index.ts';
+import { classLabel, type LineMask } from '../render/index.ts';
 import { neutraliseLine, type Style } from '../terminal.ts';
 import { HostLog } from './log.ts';
 
@@ -32,9 +32,9 @@ export class HostRow {
   readonly index: number;
   /** Harmless, as everything else in here. */
   readonly name: string;
-  readonly log = new HostLog();
+  readonly log: HostLog;
   /** What is compared: everything, or in a shell what the last command said. */
-  answer = this.log;
+  answer: HostLog;
   /** Of the last command in a shell. */
   status: number | undefined;
   stage: Stage = 'waiting';
@@ -42,9 +42,11 @@ export class HostRow {
   /** When it was started first, by the run's clock. */
   startedAt: number | undefined;
 
-  constructor(index: number, name: string) {
+  constructor(index: number, name: string, mask?: LineMask) {
     this.index = index;
     this.name = neutraliseLine(name);
+    this.log = new HostLog(mask);
+    this.answer = this.log;
   }
 
   /** How it is called wherever it is shown, filtered by and counted. */
@@ -110,8 +112,8 @@ export class Board {
   /** Milliseconds the whole run took; undefined while it goes on. */
   took: number | undefined;
 
-  constructor(names: readonly string[], title: string, now: number) {
-    this.rows = names.map((name, index) => new HostRow(index, name));
+  constructor(names: readonly string[], title: string, now: number, maskOf?: (host: number) => LineMask) {
+    this.rows = names.map((name, index) => new HostRow(index, name, maskOf?.(index)));
     this.title = title;
     this.startedAt = now;
   }
@@ -132,6 +134,7 @@ export class Board {
       case 'result':
         row.stage = 'ended';
         row.result = event.result;
+        row.answer.end();
     }
   }
 

@@ -8,7 +8,7 @@
 import { isatty } from 'node:tty';
 import { type FleetClock, type FleetOutcome, type HostEvent, SshError, type Steering } from '../../client/index.ts';
 import { printErr } from '../print.ts';
-import type { Renderer } from '../render/index.ts';
+import type { LineMask, Renderer } from '../render/index.ts';
 import { neutralise, neutraliseLine } from '../terminal.ts';
 import { Board } from './board.ts';
 import { FullScreen } from './full-screen.ts';
@@ -33,6 +33,8 @@ export interface TuiOptions {
   readonly clock: FleetClock;
   /** Of a host, in place of its last line. */
   readonly progress?: ((host: number) => string | undefined) | undefined;
+  /** What of a host's output does not count when answers are compared. */
+  readonly maskOf?: ((host: number) => LineMask) | undefined;
   /** Shells are behind the hosts. */
   readonly shells?: ShellControl | undefined;
 }
@@ -74,7 +76,7 @@ export class Tui implements Renderer {
 
   constructor(options: TuiOptions) {
     this.#options = options;
-    this.board = new Board(options.names, options.title, options.clock.now());
+    this.board = new Board(options.names, options.title, options.clock.now(), options.maskOf);
     this.#screen = new FullScreen({
       key: (name) => this.#press(name),
       redraw: () => {

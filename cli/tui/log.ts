@@ -2,10 +2,11 @@
  * What one host has said last, for the full-screen view: bounded however much comes, and cheap for a host that floods.
  *
  * Bytes are kept and taken apart only when somebody looks. A fingerprint of everything ever said tells whether two hosts
- * answered the same, though their beginnings are kept no more.
+ * answered the same (but for what `--mask` leaves out), though their beginnings are kept no more.
  */
 
 import type { OutputStream } from '../../client/index.ts';
+import { type LineMask, MaskStream } from '../render/index.ts';
 import { neutralise } from '../terminal.ts';
 
 /** Of each host; memory is their number times this and one packet. */
@@ -63,10 +64,21 @@ export class HostLog {
     stderr: { bytes: 0, hash: 0x811c9dc5 },
   };
   #last: { readonly version: number; readonly text: string } = { version: 0, text: '' };
+  /** With it only what is masked counts. */
+  readonly #mask: LineMask | undefined;
+  readonly #masked: Readonly<Record<OutputStream, MaskStream>> | undefined;
+
+  constructor(mask?: LineMask) {
+    this.#mask = mask;
+    if (mask === undefined) return;
+    const masked = (stream: OutputStream) => new MaskStream(mask, (bytes) => this.#count(this.#sums[stream], bytes));
+    this.#masked = { stdout: masked('stdout'), stderr: masked('stderr') };
+  }
 
   add(stream: OutputStream, data: Uint8Array): void {
     this.version++;
-    this.#count(this.#sums[stream], data);
+    if (this.#masked === undefined) this.#count(this.#sums[stream], data);
+    else this.#masked[stream].push(data);
     if (data.length > KEPT_BYTES) this.cut = true;
     const kept = data.subarray(-KEPT_BYTES);
     let piece = this.#pieces.at(-1);
@@ -81,6 +93,12 @@ export class HostLog {
       this.#size -= this.#pieces.shift()!.length;
       this.cut = true;
     }
+  }
+
+  /** Nothing more comes: a last line without its end counts now. */
+  end(): void {
+    this.#masked?.stdout.end();
+    this.#masked?.stderr.end();
   }
 
   /** FNV-1a: enough to tell answers apart, and nothing depends on it but what is shown. */
@@ -136,11 +154,15 @@ export class HostLog {
     return !whole && lines.length > 1 ? lines.slice(1) : lines;
   }
 
-  /** What one stream said, as far as it is kept. */
+  /** What one stream said, as far as it is kept, masked where masks are asked for. */
   text(stream: OutputStream): string {
+    const masked = (text: string): string =>
+      this.#mask === undefined
+        ? text
+        : Buffer.from(this.#mask.apply(Buffer.from(text).toString('latin1')), 'latin1').toString();
     return this.lines()
       .filter((line) => line.stream === stream)
-      .map(({ text }) => `${text}\n`)
+      .map(({ text }) => `${masked(text)}\n`)
       .join('');
   }
 

@@ -281,7 +281,7 @@ host <host>, <n> users
       };
       expect(await wrong('--expect', '(', 'true')).toMatch(/^bssh: --expect: Invalid regular expression/);
       expect(await wrong('--mask', 'host', 'true')).toBe(
-        'bssh: --mask goes with --gather, --diff, --expect-same or --baseline',
+        'bssh: --mask goes with --gather, --diff, --tui, --expect-same or --baseline',
       );
       expect(await wrong('--gather', '--mask', 'hots', 'true')).toBe(
         "bssh: --mask is a list of host, ip, time and number, or all, not 'hots'",

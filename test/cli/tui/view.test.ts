@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { LineMask } from '../../../cli/render/index.ts';
 import { textWidth } from '../../../cli/terminal.ts';
 import { Board } from '../../../cli/tui/board.ts';
 import { keysOf } from '../../../cli/tui/keys.ts';
@@ -234,6 +235,21 @@ describe('split and diff', () => {
     ]);
     expect(desk.press('enter').body()[0]).toContain('web3');
     expect(new Desk(new Board(['a'], 'x', 0)).press('d').body()).toEqual(['  no host has answered so far']);
+  });
+
+  it('leaves out what is masked, also in a last line without its end', () => {
+    const names = ['web1', 'web2', 'web3'];
+    const made = new Board(names, 'x', 0, (host) => new LineMask(['host', 'number'], { name: names[host]! }));
+    for (const host of [0, 1, 2]) {
+      const text = `${names[host]} load ${host}.5\nup ${host === 2 ? 'again ' : ''}${host}`;
+      for (const part of text.split(/(?<=load)/)) made.apply(output(host, part), 0);
+      made.apply(ends(host, { class: 'ok' }), 0);
+    }
+    expect(made.groups().map(({ rows }) => rows.map(({ name }) => name))).toEqual([['web1', 'web2'], ['web3']]);
+    const body = new Desk(made).press('d', 'down').body();
+    expect(body).toContain('  -up <n>');
+    expect(body).toContain('  +up again <n>');
+    expect(body).toContain('   <host> load <n>');
   });
 
   it('does not compare what would take long', () => {
