@@ -176,8 +176,9 @@ class SftpReadable extends Readable {
 
 /** The first `length` bytes; a copy when few, so that who keeps them does not keep the rest. */
 function lean(memory: Uint8Array, length: number): Uint8Array {
-  const bytes = memory.subarray(0, length);
-  return 2 * length < memory.length ? Buffer.from(bytes) : bytes;
+  if (2 * length >= memory.length) return memory.subarray(0, length);
+  // `slice` of a Buffer would be a view, and a copy by Buffer.from a part of Node's pool.
+  return Uint8Array.prototype.slice.call(memory, 0, length);
 }
 
 interface Block {
