@@ -235,7 +235,6 @@ function ourInterrupts(rendering: Rendering): Interrupts {
   return new Interrupts({ stages: 2, onStage });
 }
 
-/** The whole screen for the run; loaded only when asked for. */
 const renderHost = ({ name, plan }: FleetEntry): RenderHost => ({
   name,
   host: plan.hostName,
@@ -243,6 +242,7 @@ const renderHost = ({ name, plan }: FleetEntry): RenderHost => ({
   port: plan.port,
 });
 
+/** The whole screen for the run; loaded only when asked for. */
 async function openTui(
   entries: readonly FleetEntry[],
   context: RunContext,

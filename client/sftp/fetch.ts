@@ -88,25 +88,28 @@ export class Fetch {
   }
 
   #pump(): void {
-    let going = false;
     try {
       // Two at a time: a write of ours and a waking of the server for each answer would be a twentieth of all the work.
-      while (!this.#error && (this.#window.roomy || (going && this.#window.open))) {
-        const block = this.#filling ?? this.#begin();
-        if (!block || !this.#rate.open) break;
-        const from = block.asked;
-        const to = Math.min(from + this.#request, block.length);
-        block.asked = to;
-        if (to === block.length) this.#filling = undefined;
-        block.open++;
-        this.#rate.took(to - from);
-        this.#read(block, from, to);
-        going = true;
-      }
+      if (this.#window.roomy) this.#askAll();
     } catch (error) {
       this.#fail(error);
     }
     this.#finish();
+  }
+
+  /** Until the window is full. */
+  #askAll(): void {
+    while (!this.#error && this.#window.open) {
+      const block = this.#filling ?? this.#begin();
+      if (!block || !this.#rate.open) break;
+      const from = block.asked;
+      const to = Math.min(from + this.#request, block.length);
+      block.asked = to;
+      if (to === block.length) this.#filling = undefined;
+      block.open++;
+      this.#rate.took(to - from);
+      this.#read(block, from, to);
+    }
   }
 
   #begin(): Block | undefined {

@@ -5,6 +5,7 @@
 
 import { SftpClient, type SftpClientOptions, type SftpReply, SshError } from '../../protocol/index.ts';
 import { lost, type SftpTransport } from './transport.ts';
+import { Turn } from './turn.ts';
 
 export type Answer = Exclude<SftpReply, { kind: 'version' }>;
 
@@ -15,7 +16,7 @@ export class SftpLink {
   /** Who wants to go on sending once the channel takes more. */
   #stalled: (() => void)[] = [];
   #blocked = false;
-  #armed = false;
+  readonly #turn = new Turn(() => this.#flush());
   #ended: SshError | undefined;
   #quietSince = 0;
   #started: ((error?: SshError) => void) | undefined;
@@ -57,7 +58,7 @@ export class SftpLink {
   ask(id: number, hear: (answer: Answer) => void): void {
     if (this.#waiting.size === 0) this.#quietSince = performance.now();
     this.#waiting.set(id, hear);
-    this.#arm();
+    if (!this.#blocked) this.#turn.wanted();
   }
 
   /** Calls `again` when the channel takes more, or the session is over. */
@@ -102,15 +103,6 @@ export class SftpLink {
       this.#waiting.delete(reply.id);
       hear?.(reply);
     }
-  }
-
-  #arm(): void {
-    if (this.#armed || this.#blocked) return;
-    this.#armed = true;
-    queueMicrotask(() => {
-      this.#armed = false;
-      this.#flush();
-    });
   }
 
   #flush(): void {

@@ -3,7 +3,8 @@
  * file: who opened it does.
  *
  * What is read becomes its reader's, a request's answer at a time. What is written is gathered in blocks first, so that
- * short chunks become long requests, and the chunks are their owner's again when `write` calls back.
+ * short chunks become long requests, and the chunks are their owner's again when `write` calls back. Streams call their
+ * user's code, which is not to run, nor to throw, in the middle of what the session does with an answer: so a turn later.
  */
 
 import { Readable, Writable } from 'node:stream';
@@ -13,6 +14,7 @@ import { BLOCK_BYTES, giveBlock, takeBlock } from './blocks.ts';
 import { type Answer, aborted } from './link.ts';
 import type { RemoteFile } from './remote-file.ts';
 import type { SftpCallOptions } from './sftp.ts';
+import { Turn } from './turn.ts';
 import { FETCH_REQUESTS, STORE_BYTES, TransferWindow } from './window.ts';
 
 export interface ReadRange extends SftpCallOptions {
@@ -28,28 +30,6 @@ export interface WriteStart extends SftpCallOptions {
 
 /** Bytes that wait for the reader, and that a writer may hand over, before it is told to wait. */
 const MARK = 1024 * 1024;
-
-/**
- * Runs once, soon, however often it is wanted: streams call their user's code, which is not to run, nor to throw, in the
- * middle of what the session does with an answer.
- */
-class Turn {
-  readonly #run: () => void;
-  #isComing = false;
-
-  constructor(run: () => void) {
-    this.#run = run;
-  }
-
-  wanted(): void {
-    if (this.#isComing) return;
-    this.#isComing = true;
-    queueMicrotask(() => {
-      this.#isComing = false;
-      this.#run();
-    });
-  }
-}
 
 /** One request's worth of the file, in the order they were asked for. */
 interface Part {
@@ -206,7 +186,7 @@ class SftpWritable extends Writable {
   readonly #abort = (): void => this.#fail(aborted(this.#signal!));
 
   constructor(file: RemoteFile, { start = 0, signal }: WriteStart) {
-    super({ highWaterMark: MARK, decodeStrings: true });
+    super({ highWaterMark: MARK });
     this.#file = file;
     this.#position = start;
     this.#signal = signal;

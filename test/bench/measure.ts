@@ -1,6 +1,6 @@
 // Times commands against each other: runs alternate, each round in another order, so that whatever else the machine does,
-// and what a command leaves behind for the next, falls on all of them alike; medians are compared. CPU is that of the command and its children, read by bash; peak memory needs
-// GNU time and is left out where that is not installed.
+// and what a command leaves behind for the next, falls on all of them alike; medians are compared. CPU is that of the
+// command and its children, read by bash; peak memory needs GNU time and is left out where that is not installed.
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
