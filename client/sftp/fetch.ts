@@ -89,7 +89,7 @@ export class Fetch {
 
   #pump(): void {
     try {
-      // Two at a time: a write of ours and a waking of the server for each answer would be a twentieth of all the work.
+      // Not for each answer that came.
       if (this.#window.roomy) this.#askAll();
     } catch (error) {
       this.#fail(error);

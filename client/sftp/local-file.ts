@@ -24,6 +24,7 @@ import {
 import { promisify } from 'node:util';
 import { SshError } from '../../protocol/index.ts';
 import { AT_ONCE_BYTES } from './blocks.ts';
+import { Patience } from './patience.ts';
 import { fromLocal, toLocal } from './safe-names.ts';
 
 export function fileError(cause: unknown, path: string): SshError {
@@ -101,7 +102,10 @@ export class LocalFile {
 export const resolveLocal = (path: string): string =>
   fromLocal(localSync(path, () => realpathSync.native(toLocal(path), 'buffer')));
 
-/** Writes all of `bytes`; `done` is called once, before this returns when they are few. */
+/** Of this process: its disks are not told apart. */
+const patience = new Patience();
+
+/** Writes all of `bytes`; `done` is called once, before this returns when they are few or the disk is quick. */
 export function writeAll(fd: number, bytes: Uint8Array, position: number, done: (error?: unknown) => void): void {
   const wrote = (error: unknown, written: number): void => {
     if (error) done(error);
@@ -109,8 +113,15 @@ export function writeAll(fd: number, bytes: Uint8Array, position: number, done: 
     else if (written === 0) done(new Error('nothing was written'));
     else writeAll(fd, bytes.subarray(written), position + written, done);
   };
-  if (bytes.length > AT_ONCE_BYTES) write(fd, bytes, 0, bytes.length, position, wrote);
-  else atOnce(() => writeSync(fd, bytes, 0, bytes.length, position), wrote);
+  const now = (): number => writeSync(fd, bytes, 0, bytes.length, position);
+  if (bytes.length <= AT_ONCE_BYTES) return atOnce(now, wrote);
+  const startedAt = performance.now();
+  if (!patience.canWait(startedAt)) return write(fd, bytes, 0, bytes.length, position, wrote);
+  atOnce(() => {
+    const written = now();
+    patience.waited(startedAt, performance.now());
+    return written;
+  }, wrote);
 }
 
 /**

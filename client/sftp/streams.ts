@@ -15,7 +15,7 @@ import { type Answer, aborted } from './link.ts';
 import type { RemoteFile } from './remote-file.ts';
 import type { SftpCallOptions } from './sftp.ts';
 import { Turn } from './turn.ts';
-import { FETCH_REQUESTS, STORE_BYTES, TransferWindow } from './window.ts';
+import { STORE_BYTES, STREAM_REQUESTS, TransferWindow } from './window.ts';
 
 export interface ReadRange extends SftpCallOptions {
   /** First byte, 0 when not given. */
@@ -67,7 +67,7 @@ class SftpReadable extends Readable {
   override _construct(done: (error?: Error | null) => void): void {
     this.#file.sftp.limits().then(({ read }) => {
       this.#request = read;
-      this.#window = new TransferWindow(read, FETCH_REQUESTS * read);
+      this.#window = new TransferWindow(read, STREAM_REQUESTS * read);
       done();
     }, done);
   }
@@ -86,7 +86,7 @@ class SftpReadable extends Readable {
   #pump(): void {
     const window = this.#window!;
     try {
-      // As in a download, two at a time.
+      // Several at a time, as in a download.
       if (window.roomy) while (this.#wanted && !this.destroyed && window.open && this.#next < this.#end) this.#begin();
     } catch (error) {
       this.destroy(error as Error);

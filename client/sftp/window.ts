@@ -5,8 +5,12 @@
 
 /** Below this no path is worth measuring. */
 const LEAST_REQUESTS = 4;
-/** For reading: enough that asking for two at a time leaves the server something to do. */
-export const FETCH_REQUESTS = 6;
+/** For reading: enough that asking for several at a time leaves the server something to do. */
+export const FETCH_REQUESTS = 16;
+/** For a stream: what was asked for is kept when its reader rests. */
+export const STREAM_REQUESTS = 8;
+/** Requests for reading that leave together: a write of ours and a waking of the server for each is felt. */
+const TOGETHER = 4;
 /**
  * For writing: more is on its way than the server's window for a channel (OpenSSH: 2 MiB), so that there is always something
  * to send when the window opens: to a server nearby that is a twentieth of the time.
@@ -40,9 +44,9 @@ export class TransferWindow {
     return this.#inFlight < this.#limit;
   }
 
-  /** A pair of requests fits. */
+  /** `TOGETHER` requests fit. */
   get roomy(): boolean {
-    return this.#inFlight === 0 || this.#inFlight + 2 * this.#request <= this.#limit;
+    return this.#inFlight === 0 || this.#inFlight + TOGETHER * this.#request <= this.#limit;
   }
 
   get inFlight(): number {

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { Patience } from '../../../client/sftp/patience.ts';
 import { baseName, joinRemote, partName, safeName } from '../../../client/sftp/safe-names.ts';
 import { toAttrs } from '../../../client/sftp/stat.ts';
 import { FETCH_REQUESTS, TransferWindow } from '../../../client/sftp/window.ts';
@@ -39,6 +40,19 @@ test('what is set: only what was given, times within 32 bits', () => {
   expect(() => toAttrs({ size: -1 })).toThrow(expect.objectContaining({ code: 'usage' }));
 });
 
+describe('patience with the local disk', () => {
+  test('is lost for fifty times as long as it was tried', () => {
+    const patience = new Patience();
+    expect(patience.canWait(0)).toBe(true);
+    patience.waited(100, 101);
+    expect(patience.canWait(101)).toBe(true);
+    patience.waited(200, 220);
+    expect(patience.canWait(220)).toBe(false);
+    expect(patience.canWait(1219)).toBe(false);
+    expect(patience.canWait(1220)).toBe(true);
+  });
+});
+
 describe('the window', () => {
   /** A path of `rate` bytes a millisecond and `trip` milliseconds, served in order; gives the mean rate at the end. */
   function run(
@@ -46,7 +60,7 @@ describe('the window', () => {
     trip: number,
     request: number,
     window = new TransferWindow(request),
-    pairs = false,
+    several = false,
   ): { window: TransferWindow; reached: number } {
     const flight: { sentAt: number; due: number }[] = [];
     let now = 0;
@@ -54,7 +68,7 @@ describe('the window', () => {
     let moved = 0;
     const until = 4000;
     while (now < until) {
-      while (pairs ? window.roomy : window.open) {
+      while (several ? window.roomy : window.open) {
         free = Math.max(free, now) + request / rate;
         flight.push({ sentAt: now, due: free + trip });
         window.sent(request, now);
@@ -103,7 +117,7 @@ describe('the window', () => {
     expect(new TransferWindow(request, 7 * request, 3 * request).limit).toBe(3 * request);
   });
 
-  test('asked in pairs, too', () => {
+  test('asked several at a time, too', () => {
     const request = 261_120;
     for (const [rate, trip] of [
       [100_000, 50],
