@@ -5,21 +5,23 @@
 
 import { isatty } from 'node:tty';
 import {
+  collectAtOnce,
   type FleetOutcome,
   type HostContext,
   type HostEvent,
   type HostPlan,
   type JumpPool,
+  manyShortRuns,
   type Opened,
   openHost,
   runOnHosts,
   SshError,
+  stayYoung,
   systemClock,
   type TaskOutcome,
 } from '../client/index.ts';
 import { openBaseline } from './baseline.ts';
 import { jumpPool, logTo, openContext, planLevel, type RunContext, showBanner } from './context.ts';
-import { collectAtOnce, manyShortRuns, stayYoung } from './engine.ts';
 import { fleetExitCode } from './exit.ts';
 import type { ClusterIntent } from './grammar.ts';
 import { healthCheck } from './health.ts';

@@ -29,6 +29,7 @@ export { type ConnectOptions, connect, type HostKeyPolicy, type HostKeyQuestion,
 export { Connection, type GlobalHandler, type OpenHandler, type OpenRefusal } from './connection.ts';
 export { ControlClient, connectControl } from './control/client.ts';
 export { ControlMaster, type ControlMasterOptions, listenControl } from './control/master.ts';
+export { collectAtOnce, manyShortRuns, muchData, stayYoung } from './engine.ts';
 export { ExecHandle, type ExecOptions, type Exit, type PtyOptions } from './exec.ts';
 export { type BatchSize, batchEnds } from './fleet/batches.ts';
 export { classify, isFailure } from './fleet/classify.ts';

@@ -7,6 +7,7 @@ import { isatty } from 'node:tty';
 import {
   type ChannelIo,
   type Connection,
+  collectAtOnce,
   type ExecHandle,
   type ExecOptions,
   expandTokens,
@@ -23,6 +24,7 @@ import {
   requestHoldersX11,
   SshError,
   setUpForwards,
+  stayYoung,
   stdioForward,
   withoutForwarding,
   type X11Forwarding,
@@ -31,7 +33,6 @@ import { backgroundPart, startBackground } from '../background.ts';
 import { jumpPool, logTo, openContext, planLevel, type RunContext, showBanner } from '../context.ts';
 import { controlCommand, isControlCommand } from '../control/command.ts';
 import { type ControlRoute, controlRoute, type Held } from '../control/route.ts';
-import { collectAtOnce, stayYoung } from '../engine.ts';
 import { environment } from '../environment.ts';
 import { ExitCode } from '../exit.ts';
 import type { SshIntent } from '../grammar.ts';

@@ -11,15 +11,16 @@ import {
   hasWildcard,
   type Lanes,
   lacksSftp,
+  muchData,
   openLanes,
   RateLimit,
   SharedFiles,
   SshError,
   type SyncOptions,
+  stayYoung,
   type TaskOutcome,
 } from '../../client/index.ts';
 import type { RunContext } from '../context.ts';
-import { muchData, stayYoung } from '../engine.ts';
 import { type Connect, type FleetEntry, type FleetJob, fleetEntries, runFleetJob } from '../fleet-run.ts';
 import type { ClusterIntent } from '../grammar.ts';
 import { openFilesLeft } from '../open-files.ts';

@@ -4,9 +4,11 @@ import { createReadStream, createWriteStream } from 'node:fs';
 import { pipeline } from 'node:stream/promises';
 import {
   algorithmSets,
+  collectAtOnce,
   defaultAlgorithms,
   KeyStore,
   localResolveEnv,
+  muchData,
   nodeCrypto,
   openHost,
   openSftp,
@@ -15,6 +17,9 @@ import {
 } from '../../client/index.ts';
 
 const [way, configFile, destination, from, to] = process.argv.slice(2) as [string, string, string, string, string];
+// As docs/files.md says of a program that mostly copies.
+collectAtOnce();
+muchData();
 const crypto = nodeCrypto();
 const environment = localResolveEnv({
   algorithms: algorithmSets(supportedAlgorithms(crypto), defaultAlgorithms(crypto)),

@@ -1,7 +1,8 @@
 /**
- * What V8 is told for runs with many hosts, many forwarded connections or much data. Each flag is one that V8 reads again
- * and again; code that it kept for other flags is not taken, so they are set when all is loaded, and taken back at the end,
- * when code is kept for the next run.
+ * What V8 is told for runs with many hosts, many forwarded connections or much data. It holds for the whole process, so it
+ * is done when the program asks for it, and for one that does little else. Each flag is one that V8 reads again and again;
+ * code that it kept for other flags is not taken, so they are set when all is loaded, and taken back at the end, when code is
+ * kept for the next run.
  */
 
 import { setFlagsFromString } from 'node:v8';
