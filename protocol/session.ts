@@ -81,7 +81,7 @@ const KEEPALIVE = 'keepalive@openssh.com';
 /** As long as it takes for a PING to have the size of one key in a channel. */
 const FAKE_KEY = new Uint8Array(5);
 /** Bytes formed in one `takeOutput`: enough for a socket write to be worth its cost, few enough to stay fair. */
-const OUTPUT_BUDGET = 128 * 1024;
+const OUTPUT_BUDGET = 256 * 1024;
 
 const earliest = (a: number | undefined, b: number | undefined): number | undefined =>
   a === undefined ? b : b === undefined ? a : Math.min(a, b);

@@ -212,19 +212,24 @@ export class Mux {
   /** Forms control messages, then channel data round-robin, until `full()`. */
   fill(reserve: (length: number) => Uint8Array, commit: () => void, full: () => boolean): void {
     this.#fillControl(reserve, commit, full);
-    while (!full()) {
-      let formed = false;
-      const sources = [...this.#channels.values(), ...this.#relays].filter(({ sendable }) => sendable);
-      if (sources.length === 0) break;
+    for (let formed = true; formed && !full(); this.#turn++) {
+      formed = false;
+      const sources = this.#sources();
       for (let i = 0; i < sources.length && !full(); i++) {
         const source = sources[(i + this.#turn) % sources.length]!;
         if (source.fill(reserve, commit) > 0) formed = true;
       }
-      this.#turn++;
-      if (!formed) break;
     }
     // Data that drained may have left an EOF or CLOSE behind.
     this.#fillControl(reserve, commit, full);
+  }
+
+  /** Who has something to send. Asked for every round of packets, so without intermediate lists. */
+  #sources(): (Channel | Relay)[] {
+    const sources: (Channel | Relay)[] = [];
+    for (const channel of this.#channels.values()) if (channel.sendable) sources.push(channel);
+    for (const relay of this.#relays) if (relay.sendable) sources.push(relay);
+    return sources;
   }
 
   #fillControl(reserve: (length: number) => Uint8Array, commit: () => void, full: () => boolean): void {

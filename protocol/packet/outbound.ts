@@ -15,13 +15,13 @@ import { plainSealer } from './plain.ts';
 const none = new Uint8Array(0);
 /** Arenas of up to this size are handed out in slices; larger ones whole, so that an idle connection holds none. */
 const small = 8 * 1024;
-/** Four packets of 32 KiB with their headers: what one socket write is worth. */
-const large = 136 * 1024;
+/** Eight packets of 32 KiB with their headers: with four for each socket write a bulk sender takes a tenth more. */
+const large = 264 * 1024;
 const randomPool = 4096;
 /** As much as a log-in and a command need. */
 const firstRandom = 512;
 /** Large arenas that came back and wait for use: as many as a socket takes before it says no, and one being filled. */
-const maxSpares = 5;
+const maxSpares = 3;
 
 export class Outbound {
   readonly #crypto: CryptoProvider;

@@ -67,10 +67,10 @@ describe('arenas', () => {
       return out;
     };
     for (let round = 0; round < 8; round++) {
-      for (let i = 0; i < 4; i++) outbound.send(pattern(32 * 1024));
+      for (let i = 0; i < 8; i++) outbound.send(pattern(32 * 1024));
       if (round < 7) pieces();
     }
-    expect(outbound.pending).toBe(4 * (32 * 1024 + 16));
+    expect(outbound.pending).toBe(8 * (32 * 1024 + 16));
     expect(pieces().length).toBe(1);
     for (let i = 0; i < 10; i++) {
       outbound.send(pattern(30));
@@ -86,7 +86,7 @@ describe('arenas', () => {
   it('uses memory again that was given back, and only then', () => {
     const outbound = new Outbound(crypto);
     const bulk = (): Uint8Array => {
-      for (let i = 0; i < 4; i++) outbound.send(pattern(32 * 1024));
+      for (let i = 0; i < 8; i++) outbound.send(pattern(32 * 1024));
       return outbound.take()!;
     };
     for (let round = 0; round < 8; round++) {
