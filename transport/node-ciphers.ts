@@ -95,13 +95,13 @@ export const aesGcm: CryptoProvider['aesGcm'] = (keyBytes) => {
 
 export const chacha20: CryptoProvider['chacha20'] = (keyBytes) => {
   const key = createSecretKey(keyBytes);
+  // OpenSSL's: the 64-bit counter, which starts at 0, then the nonce.
+  const iv = new Uint8Array(16);
   return {
-    process(nonce, counter, data) {
-      // OpenSSL's IV: the 64-bit counter, little-endian, then the nonce.
-      const iv = new Uint8Array(16);
-      new DataView(iv.buffer).setBigUint64(0, BigInt(counter), true);
+    stream(nonce) {
       iv.set(nonce, 8);
-      return plain(createCipheriv('chacha20', key, iv).update(data));
+      const cipher = createCipheriv('chacha20', key, iv);
+      return { process: (data) => plain(cipher.update(data)) };
     },
   };
 };

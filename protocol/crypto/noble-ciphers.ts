@@ -61,5 +61,17 @@ export const aesBlock: CryptoProvider['aesBlock'] = (key) => {
 
 export const chacha20: CryptoProvider['chacha20'] = (keyBytes) => {
   const key = Uint8Array.from(keyBytes);
-  return { process: (nonce, counter, data) => chacha20orig(key, nonce, data, undefined, counter) };
+  return {
+    stream(nonceBytes) {
+      const nonce = Uint8Array.from(nonceBytes);
+      let block = 0;
+      return {
+        process(data) {
+          const out = chacha20orig(key, nonce, data, undefined, block);
+          block += data.length / 64;
+          return out;
+        },
+      };
+    },
+  };
 };

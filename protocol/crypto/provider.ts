@@ -33,7 +33,8 @@ export interface Aead {
 
 /** ChaCha20 with a 64-bit nonce and 64-bit counter (the original form, as chacha20-poly1305@openssh.com needs). */
 export interface ChaCha20 {
-  process(nonce: Uint8Array, counter: number, data: Uint8Array): Uint8Array;
+  /** The key stream of `nonce` (8 bytes) from block 0 on: whole blocks of 64 bytes at a time, but for the last call. */
+  stream(nonce: Uint8Array): Cipher;
 }
 
 export interface KeyPair {

@@ -1,7 +1,7 @@
 /** The ciphers of openssh-key-v1 files (PROTOCOL.key): each over the whole private section at once. */
 
 import { concatBytes } from '@noble/hashes/utils.js';
-import type { CryptoProvider } from '../crypto/provider.ts';
+import type { Cipher, CryptoProvider } from '../crypto/provider.ts';
 
 export interface FileCipher {
   readonly name: string;
@@ -63,9 +63,10 @@ const aesGcm = (bits: number): FileCipher => ({
 });
 
 /** PROTOCOL.chacha20poly1305 as for packet 0, without the length that the second half of the key is for. */
-const chachaNonce = new Uint8Array(8);
-const chachaTag = (crypto: CryptoProvider, key: Uint8Array, data: Uint8Array): Uint8Array =>
-  crypto.poly1305(crypto.chacha20(key.subarray(0, 32)).process(chachaNonce, 0, new Uint8Array(32)), data);
+function chachaStream(crypto: CryptoProvider, key: Uint8Array): { readonly tagKey: Uint8Array; readonly body: Cipher } {
+  const body = crypto.chacha20(key.subarray(0, 32)).stream(new Uint8Array(8));
+  return { tagKey: body.process(new Uint8Array(64)).subarray(0, 32), body };
+}
 
 const chachaPoly: FileCipher = {
   name: 'chacha20-poly1305@openssh.com',
@@ -75,12 +76,13 @@ const chachaPoly: FileCipher = {
   tagLength: 16,
   available: always,
   encrypt(crypto, key, _iv, data) {
-    const sealed = crypto.chacha20(key.subarray(0, 32)).process(chachaNonce, 1, data);
-    return concatBytes(sealed, chachaTag(crypto, key, sealed));
+    const { tagKey, body } = chachaStream(crypto, key);
+    const sealed = body.process(data);
+    return concatBytes(sealed, crypto.poly1305(tagKey, sealed));
   },
   decrypt(crypto, key, _iv, data, tag) {
-    if (!crypto.equal(chachaTag(crypto, key, data), tag)) return undefined;
-    return crypto.chacha20(key.subarray(0, 32)).process(chachaNonce, 1, data);
+    const { tagKey, body } = chachaStream(crypto, key);
+    return crypto.equal(crypto.poly1305(tagKey, data), tag) ? body.process(data) : undefined;
   },
 };
 

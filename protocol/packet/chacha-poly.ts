@@ -5,13 +5,13 @@
  * from block 1 on. The nonce is the sequence number. The tag covers the encrypted length and the ciphertext.
  */
 
-import type { CryptoProvider } from '../crypto/provider.ts';
+import type { Cipher, CryptoProvider } from '../crypto/provider.ts';
 import { getU32, putU32 } from '../wire/writer.ts';
 import { type CipherRow, macFailed, type Opener, type Sealer } from './cipher.ts';
 
 const tagLength = 16;
 const shape = { blockSize: 8, lengthPadded: false, tagLength } as const;
-const zeros = new Uint8Array(32);
+const block = new Uint8Array(64);
 
 /** Both key streams of one direction; the first half of the key is the main one, the second hides the length. */
 function streams(crypto: CryptoProvider, key: Uint8Array) {
@@ -21,44 +21,44 @@ function streams(crypto: CryptoProvider, key: Uint8Array) {
   return {
     length(sequence: number, head: Uint8Array): Uint8Array {
       putU32(nonce, 4, sequence);
-      return header.process(nonce, 0, head);
+      return header.stream(nonce).process(head);
     },
-    body(sequence: number, data: Uint8Array): Uint8Array {
+    /** The packet's Poly1305 key, and what enciphers the rest: once. */
+    packet(sequence: number): { readonly tagKey: Uint8Array; readonly body: Cipher } {
       putU32(nonce, 4, sequence);
-      return main.process(nonce, 1, data);
-    },
-    tag(sequence: number, authenticated: Uint8Array): Uint8Array {
-      putU32(nonce, 4, sequence);
-      return crypto.poly1305(main.process(nonce, 0, zeros), authenticated);
+      const body = main.stream(nonce);
+      return { tagKey: body.process(block).subarray(0, 32), body };
     },
   };
 }
 
 function sealer(crypto: CryptoProvider, key: Uint8Array): Sealer {
-  const { length, body, tag } = streams(crypto, key);
+  const { length, packet } = streams(crypto, key);
   return {
     ...shape,
-    seal(sequence, packet) {
-      const end = packet.length - tagLength;
-      packet.set(length(sequence, packet.subarray(0, 4)), 0);
-      packet.set(body(sequence, packet.subarray(4, end)), 4);
-      packet.set(tag(sequence, packet.subarray(0, end)), end);
+    seal(sequence, bytes) {
+      const end = bytes.length - tagLength;
+      const { tagKey, body } = packet(sequence);
+      bytes.set(length(sequence, bytes.subarray(0, 4)), 0);
+      bytes.set(body.process(bytes.subarray(4, end)), 4);
+      bytes.set(crypto.poly1305(tagKey, bytes.subarray(0, end)), end);
     },
   };
 }
 
 function opener(crypto: CryptoProvider, key: Uint8Array): Opener {
-  const { length, body, tag } = streams(crypto, key);
+  const { length, packet } = streams(crypto, key);
   return {
     ...shape,
     headLength: 4,
     length: (sequence, head) => getU32(length(sequence, head), 0),
-    open(sequence, packet) {
-      const end = packet.length - tagLength;
-      if (!crypto.equal(tag(sequence, packet.subarray(0, end)), packet.subarray(end))) {
+    open(sequence, bytes) {
+      const end = bytes.length - tagLength;
+      const { tagKey, body } = packet(sequence);
+      if (!crypto.equal(crypto.poly1305(tagKey, bytes.subarray(0, end)), bytes.subarray(end))) {
         throw macFailed('message authentication code incorrect');
       }
-      return body(sequence, packet.subarray(4, end));
+      return body.process(bytes.subarray(4, end));
     },
   };
 }

@@ -97,9 +97,10 @@ describe.each(providers)('$name', (crypto) => {
 
   it('runs ChaCha20 in its original form', () => {
     const cipher = crypto.chacha20(zeros(32));
-    expect(hex(cipher.process(zeros(8), 0, zeros(64)))).toMatch(/^76b8e0ada0f13d90405d6ae55386bd28bdd219b8a08ded1a/);
-    expect(hex(cipher.process(zeros(8), 1, zeros(32)))).toMatch(/^9f07e7be5551387a98ba977c732d080dcb0f29a048e36569/);
-    expect(hex(cipher.process(unhex('0000000000000001'), 0, zeros(8)))).toBe('de9cba7bf3d69ef5');
+    const stream = cipher.stream(zeros(8));
+    expect(hex(stream.process(zeros(64)))).toMatch(/^76b8e0ada0f13d90405d6ae55386bd28bdd219b8a08ded1a/);
+    expect(hex(stream.process(zeros(32)))).toMatch(/^9f07e7be5551387a98ba977c732d080dcb0f29a048e36569/);
+    expect(hex(cipher.stream(unhex('0000000000000001')).process(zeros(8)))).toBe('de9cba7bf3d69ef5');
   });
 
   it('computes Poly1305 (RFC 8439 section 2.5.2)', () => {
@@ -173,7 +174,7 @@ describe.each(providers)('$name', (crypto) => {
       crypto.hmac('sha1', key128).compute(plain),
       crypto.aesCtr(key128, zeros(16)).process(plain),
       crypto.aesGcm(key128).seal(zeros(12), zeros(0), plain).data,
-      crypto.chacha20(key256).process(zeros(8), 0, plain),
+      crypto.chacha20(key256).stream(zeros(8)).process(plain),
       crypto.x25519().publicKey,
       crypto.ecdh('p256').publicKey,
       crypto.ffdh(modpGroups.group1.prime, modpGroups.group1.generator, 160).publicKey,
@@ -229,7 +230,20 @@ describe('every provider gives the same', () => {
   it('ChaCha20 and Poly1305', () => {
     for (const length of lengths) {
       const [key, nonce, data] = [random(32), random(8), random(length + 1).subarray(1)];
-      for (const counter of [0, 1, 1000]) same((crypto) => crypto.chacha20(key).process(nonce, counter, data));
+      same((crypto) => crypto.chacha20(key).stream(nonce).process(data));
+      for (const blocks of [1, 1000]) {
+        same((crypto) => {
+          const stream = crypto.chacha20(key).stream(nonce);
+          stream.process(zeros(blocks * 64));
+          return stream.process(data);
+        });
+      }
+      // Two of one key side by side.
+      same((crypto) => {
+        const cipher = crypto.chacha20(key);
+        const [one, other] = [cipher.stream(nonce), cipher.stream(random(8).fill(9))];
+        return Uint8Array.of(...other.process(zeros(64)), ...one.process(data));
+      });
       same((crypto) => crypto.poly1305(key, data));
     }
     for (let run = 0; run < 200; run++) {
@@ -253,7 +267,7 @@ describe('every provider gives the same', () => {
       crypto.aesCbc(key, iv, 'encrypt').process(data);
       crypto.aesCbc(key, iv, 'decrypt').process(data);
       crypto.aesGcm(key).seal(iv.subarray(0, 12), iv, data);
-      crypto.chacha20(key).process(iv.subarray(0, 8), 0, data);
+      crypto.chacha20(key).stream(iv.subarray(0, 8)).process(data);
       crypto.poly1305(key, data);
       crypto.tripleDesCbc!(key.subarray(0, 24), iv.subarray(0, 8), 'decrypt').process(data);
       crypto.hmac('sha256', key).compute(data);

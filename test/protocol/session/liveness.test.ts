@@ -183,11 +183,11 @@ describe('a bug of ours', () => {
   it('surfaces from every input and output of a running session', () => {
     let on = false;
     const chacha20: typeof nobleCrypto.chacha20 = (key) => {
-      const { process } = nobleCrypto.chacha20(key);
+      const { stream } = nobleCrypto.chacha20(key);
       return {
-        process: (...inputs) => {
+        stream: (nonce) => {
           if (on) throw new TypeError('a bug');
-          return process(...inputs);
+          return stream(nonce);
         },
       };
     };
