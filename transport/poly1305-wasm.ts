@@ -103,40 +103,43 @@ interface Exports {
   f(at: number, end: number, top: bigint): void;
 }
 
-/** h modulo 2^130 - 5, plus the key's second half, modulo 2^128. */
-function finish(words: Uint32Array, key: Uint8Array): Uint8Array {
-  const value = limbs.map((i) => words[hAt / 4 + i]!);
-  const settle = (list: number[]): number => {
-    let over = 0;
-    for (const i of limbs) {
-      const sum = list[i]! + over;
-      list[i] = sum & limbMask;
-      over = sum >>> 26;
-    }
-    return over;
-  };
-  value[0]! += settle(value) * 5;
-  value[0]! += settle(value) * 5;
+/** h modulo 2^130 - 5, plus the key's second half, modulo 2^128. Written out: in a loop it took a twentieth of a packet's time. */
+function finish(words: Uint32Array, key: DataView): Uint8Array {
+  const m = limbMask;
+  let [h0, h1, h2, h3, h4] = [words[5]!, words[6]!, words[7]!, words[8]!, words[9]!];
+  h2 += h1 >>> 26;
+  h3 += h2 >>> 26;
+  h4 += h3 >>> 26;
+  h0 += (h4 >>> 26) * 5;
+  h1 = (h1 & m) + (h0 >>> 26);
+  h0 &= m;
+  h2 = (h2 & m) + (h1 >>> 26);
+  h1 &= m;
+  h3 &= m;
+  h4 &= m;
   // h + 5 passes 2^130 exactly when h is not below the prime; then its lower bits are the answer.
-  const reduced = [value[0]! + 5, ...value.slice(1)];
-  const mask = -settle(reduced);
-  const [a, b, c, e, g] = limbs.map((i) => (reduced[i]! & mask) | (value[i]! & ~mask)) as [
-    number,
-    number,
-    number,
-    number,
-    number,
-  ];
-  const parts = [a | (b << 26), (b >>> 6) | (c << 20), (c >>> 12) | (e << 14), (e >>> 18) | (g << 8)];
-  const view = new DataView(key.buffer, key.byteOffset, 32);
-  const out = new DataView(new ArrayBuffer(16));
-  let over = 0;
-  for (let i = 0; i < 4; i++) {
-    const sum = (parts[i]! >>> 0) + view.getUint32(16 + i * 4, true) + over;
-    out.setUint32(i * 4, sum % 2 ** 32, true);
-    over = sum >= 2 ** 32 ? 1 : 0;
-  }
-  return new Uint8Array(out.buffer);
+  const g0 = h0 + 5;
+  const g1 = h1 + (g0 >>> 26);
+  const g2 = h2 + (g1 >>> 26);
+  const g3 = h3 + (g2 >>> 26);
+  const g4 = h4 + (g3 >>> 26);
+  const passed = -(g4 >>> 26);
+  h0 ^= (h0 ^ g0) & m & passed;
+  h1 ^= (h1 ^ g1) & m & passed;
+  h2 ^= (h2 ^ g2) & m & passed;
+  h3 ^= (h3 ^ g3) & m & passed;
+  h4 ^= (h4 ^ g4) & m & passed;
+  const tag = new Uint8Array(16);
+  const out = new DataView(tag.buffer);
+  let sum = ((h0 | (h1 << 26)) >>> 0) + key.getUint32(16, true);
+  out.setUint32(0, sum, true);
+  sum = (((h1 >>> 6) | (h2 << 20)) >>> 0) + key.getUint32(20, true) + (sum > 0xffff_ffff ? 1 : 0);
+  out.setUint32(4, sum, true);
+  sum = (((h2 >>> 12) | (h3 << 14)) >>> 0) + key.getUint32(24, true) + (sum > 0xffff_ffff ? 1 : 0);
+  out.setUint32(8, sum, true);
+  sum = (((h3 >>> 18) | (h4 << 8)) >>> 0) + key.getUint32(28, true) + (sum > 0xffff_ffff ? 1 : 0);
+  out.setUint32(12, sum, true);
+  return tag;
 }
 
 /** Throws where WebAssembly is not to be had. */
@@ -169,7 +172,7 @@ export function createPoly1305(): (key: Uint8Array, data: Uint8Array) => Uint8Ar
       bytes[messageAt + tail] = 1;
       absorbBlocks(messageAt, messageAt + 16, 0n);
     }
-    const tag = finish(words, key);
+    const tag = finish(words, view);
     words.fill(0);
     return tag;
   };
