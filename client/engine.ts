@@ -15,8 +15,10 @@ const DATA_BUDGET = 2_000_000;
 /** With fewer hosts nothing is gained. */
 const MANY_HOSTS = 100;
 
-/** Files to send that are smaller than this on average are mostly our own code, which is wanted fast at once. */
+/** Files that are smaller than this on average are mostly our own code, which is wanted fast at once. */
 const DATA_BYTES = 32 * 1024;
+/** Less is over before anything is gained. */
+const LEAST_BYTES = 1024 * 1024;
 
 /** Connections at a time whose memory is more than a small young generation costs. */
 const MANY_CONNECTIONS = 200;
@@ -55,11 +57,15 @@ export function manyShortRuns(hosts: number): void {
  * For copies, of V8 11 (Node.js 20) only: that of Node.js 26 knows no such budget. What the optimising compiler takes, in
  * threads beside ours, is missing at the server, the disk and the cipher, and a GiB no more than pays it back. So only what
  * runs far more often is optimised: 1 GiB takes 0.8 to 0.9 of the time, a tree of files of 1 MiB 0.7. `bytes` in `files` are to
- * be sent; nothing is known of what comes.
+ * be moved, as far as that is known; more may be told later on. There is no way back: functions keep the budget they began with.
  */
 export function muchData(bytes = Number.POSITIVE_INFINITY, files = 1): void {
-  if (IS_V8_11 && bytes >= files * DATA_BYTES) optimiseAfter(DATA_BUDGET);
+  if (hasMuchData || !IS_V8_11 || bytes < LEAST_BYTES || bytes < files * DATA_BYTES) return;
+  hasMuchData = true;
+  optimiseAfter(DATA_BUDGET);
 }
+
+let hasMuchData = false;
 
 /**
  * The young generation stays as small as it is: with many connections a current Node takes 30 to 60 MB less, and with many

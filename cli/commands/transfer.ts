@@ -154,7 +154,6 @@ async function uploads(intent: ClusterIntent, entries: readonly FleetEntry[]): P
 
 async function downloads(intent: ClusterIntent, entries: readonly FleetEntry[]): Promise<Work> {
   const { files: flags } = intent.run;
-  muchData();
   const typed = intent.words.at(-1)!;
   const facts = factsOf(entries);
   // A destination that names the host is its own: nothing has to be put in front of its files.
@@ -209,7 +208,7 @@ function transferJob(
   rendering: () => Rendering,
 ): FleetJob {
   const { run, invocation } = intent;
-  const meter = new Meter(entries.length, work.each);
+  const meter = new Meter(entries.length, work.each, muchData);
   const startedAt = performance.now();
   const events = run.output === 'json' ? rendering : undefined;
   const dryRun = run.dryRun && run.files.sync;

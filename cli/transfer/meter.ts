@@ -42,11 +42,21 @@ export class Meter implements Progress {
   /** Of every host, when that is known before; otherwise what the files begun add up to. */
   readonly #each: number | undefined;
   readonly #count: number;
+  readonly #onSizes: ((bytes: number, files: number) => void) | undefined;
   #moved = 0;
+  #expected = 0;
+  #begun = 0;
 
-  constructor(hosts: number, each: number | undefined, now: () => number = () => performance.now()) {
+  /** `onSizes` hears, whenever a file is begun, what all begun so far add up to. */
+  constructor(
+    hosts: number,
+    each: number | undefined,
+    onSizes?: (bytes: number, files: number) => void,
+    now: () => number = () => performance.now(),
+  ) {
     this.#count = hosts;
     this.#each = each;
+    this.#onSizes = onSizes;
     this.#now = now;
   }
 
@@ -63,13 +73,19 @@ export class Meter implements Progress {
   note(host: number, { path, done, total = 0 }: TransferProgress): void {
     const meter = this.#of(host);
     const known = meter.files.get(path);
-    if (!known) meter.begun++;
+    if (!known) {
+      meter.begun++;
+      this.#begun++;
+    }
     const before = known ?? { done: 0, total: 0 };
     meter.moved += done - before.done;
     meter.expected += total - before.total;
+    this.#expected += total - before.total;
+    if (!known) this.#onSizes?.(this.#expected, this.#begun);
     this.#moved += done - before.done;
-    if (done < total) meter.files.set(path, { done, total });
-    else meter.files.delete(path);
+    // Files of /proc bring more than they say.
+    if (done === total) meter.files.delete(path);
+    else meter.files.set(path, { done, total });
     const now = this.#now();
     meter.rate.note(meter.moved, now);
     this.#rate.note(this.#moved, now);

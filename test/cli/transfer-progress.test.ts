@@ -40,7 +40,7 @@ test('amounts as people type them', () => {
 
 test('the meter knows share, rate and what is left', () => {
   let now = 0;
-  const meter = new Meter(2, 100 * MiB, () => now);
+  const meter = new Meter(2, 100 * MiB, undefined, () => now);
   expect([meter.host(0), meter.total()]).toEqual([undefined, undefined]);
   for (let step = 1; step <= 10; step++) {
     now += 500;
@@ -60,7 +60,7 @@ test('the meter knows share, rate and what is left', () => {
 });
 
 test('without a known amount: what has begun', () => {
-  const meter = new Meter(1, undefined, () => 0);
+  const meter = new Meter(1, undefined, undefined, () => 0);
   meter.note(0, { path: '/a', done: 30, total: 100 });
   expect(meter.host(0)).toBe('30%');
   meter.note(0, { path: '/a', done: 100, total: 100 });
@@ -69,4 +69,21 @@ test('without a known amount: what has begun', () => {
   expect(meter.host(0)).toBe('100 bytes');
   meter.note(0, { path: '/proc/x', done: 7, total: undefined });
   expect([meter.host(0), meter.total()]).toEqual(['107 bytes', '107 bytes']);
+  meter.note(0, { path: '/proc/x', done: 9, total: undefined });
+  expect(meter.host(0)).toBe('109 bytes');
+});
+
+test('sizes are told when a file is begun, of all hosts together', () => {
+  const told: [bytes: number, files: number][] = [];
+  const meter = new Meter(2, undefined, (bytes, files) => told.push([bytes, files]));
+  meter.note(0, { path: '/a', done: 30, total: 100 });
+  meter.note(0, { path: '/a', done: 60, total: 100 });
+  meter.note(1, { path: '/a', done: 5, total: 5 });
+  meter.note(0, { path: '/b', done: 3, total: undefined });
+  meter.note(0, { path: '/b', done: 7, total: undefined });
+  expect(told).toEqual([
+    [100, 1],
+    [105, 2],
+    [105, 3],
+  ]);
 });
