@@ -25,7 +25,11 @@ const MANY_CONNECTIONS = 200;
 
 const IS_V8_11 = /^11\./.test(process.versions.v8);
 
+const told = new Set<string>();
+
 function setUntilExit(flag: string, usual: string): void {
+  if (told.has(flag)) return;
+  told.add(flag);
   setFlagsFromString(flag);
   process.prependOnceListener('exit', () => setFlagsFromString(usual));
 }
@@ -57,15 +61,11 @@ export function manyShortRuns(hosts: number): void {
  * For copies, of V8 11 (Node.js 20) only: that of Node.js 26 knows no such budget. What the optimising compiler takes, in
  * threads beside ours, is missing at the server, the disk and the cipher, and a GiB no more than pays it back. So only what
  * runs far more often is optimised: 1 GiB takes 0.8 to 0.9 of the time, a tree of files of 1 MiB 0.7. `bytes` in `files` are to
- * be moved, as far as that is known; more may be told later on. There is no way back: functions keep the budget they began with.
+ * be moved, as far as that is known; told again when more is known. There is no way back: functions keep the budget they began with.
  */
 export function muchData(bytes = Number.POSITIVE_INFINITY, files = 1): void {
-  if (hasMuchData || !IS_V8_11 || bytes < LEAST_BYTES || bytes < files * DATA_BYTES) return;
-  hasMuchData = true;
-  optimiseAfter(DATA_BUDGET);
+  if (IS_V8_11 && bytes >= LEAST_BYTES && bytes >= files * DATA_BYTES) optimiseAfter(DATA_BUDGET);
 }
-
-let hasMuchData = false;
 
 /**
  * The young generation stays as small as it is: with many connections a current Node takes 30 to 60 MB less, and with many

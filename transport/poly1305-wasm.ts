@@ -45,7 +45,7 @@ const words = [0, 1, 2, 3] as const;
 
 /** Wrapped to 32 bits and extended again. */
 const low = (a: Code): Code => [...a, 0xa7, 0xad];
-const high = (a: Code): Code => [...a, ...i64(32), 0x88];
+const high = (a: Code): Code => shiftRight(a, 32);
 
 /** h += block, a word each; what passes 32 bits stays where it is. */
 const absorb = (): Code => [
@@ -82,6 +82,7 @@ function moduleBytes(): Uint8Array<ArrayBuffer> {
   ];
   const next = [...get(at), ...i32(16), 0x6a, 0x22, at, ...get(end), 0x49, 0x0d, 0];
   const loop = [0x03, 0x40, ...absorb(), ...multiply(), ...carry(), ...next, 0x0b];
+  // What passes 32 bits goes on: there is no room for it in memory.
   const write = words.flatMap((i) => [
     ...store(i32(0), hAt + i * 4, get(h(i))),
     ...set(h(i + 1), add(get(h(i + 1)), high(get(h(i))))),
@@ -112,14 +113,15 @@ interface Exports {
 }
 
 /** h modulo 2^130 - 5, plus the key's second half, modulo 2^128. Written out: in a loop it took a twentieth of a packet's time. */
-function finish(memory: Uint32Array, key: DataView): Uint8Array {
-  const [h0, h1, h2, h3, h4] = [memory[4]!, memory[5]!, memory[6]!, memory[7]!, memory[8]!];
+function finish(state: Uint32Array, key: DataView): Uint8Array {
+  const from = hAt / 4;
+  const [h0, h1, h2, h3] = [state[from]!, state[from + 1]!, state[from + 2]!, state[from + 3]!];
   // h + 5 passes 2^130 exactly when h is not below the prime; then its lower bits are the answer.
   const g0 = h0 + 5;
   const g1 = h1 + over(g0);
   const g2 = h2 + over(g1);
   const g3 = h3 + over(g2);
-  const passed = -((h4 + over(g3)) >>> 2);
+  const passed = -((state[from + 4]! + over(g3)) >>> 2);
   const tag = new Uint8Array(16);
   const out = new DataView(tag.buffer);
   const t0 = choose(h0, g0, passed) + key.getUint32(16, true);

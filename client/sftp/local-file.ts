@@ -2,7 +2,8 @@
  * The local end of a transfer: node:fs by file descriptor, with errors of our kind. Paths are as `safe-names.ts` has them.
  *
  * Names, attributes and little content go through synchronous calls: each takes microseconds, and a trip through the
- * thread pool ten times that, which is most of the cost of a small file. Content of more than `AT_ONCE_BYTES` never does.
+ * thread pool ten times that, which is most of the cost of a small file. Content of more than `AT_ONCE_BYTES` is read through the
+ * pool, and written through it when the disk is slow (`patience.ts`).
  */
 
 import {
@@ -103,15 +104,21 @@ export const resolveLocal = (path: string): string =>
   fromLocal(localSync(path, () => realpathSync.native(toLocal(path), 'buffer')));
 
 /** Of this process: its disks are not told apart. */
-const patience = new Patience();
+const shared = new Patience();
 
-/** Writes all of `bytes`; `done` is called once, before this returns when they are few or the disk is quick. */
-export function writeAll(fd: number, bytes: Uint8Array, position: number, done: (error?: unknown) => void): void {
+/** Writes all of `bytes`; `done` is called once, before this returns when they are few or there is `patience`. */
+export function writeAll(
+  fd: number,
+  bytes: Uint8Array,
+  position: number,
+  done: (error?: unknown) => void,
+  patience = shared,
+): void {
   const wrote = (error: unknown, written: number): void => {
     if (error) done(error);
     else if (written === bytes.length) done();
     else if (written === 0) done(new Error('nothing was written'));
-    else writeAll(fd, bytes.subarray(written), position + written, done);
+    else writeAll(fd, bytes.subarray(written), position + written, done, patience);
   };
   const now = (): number => writeSync(fd, bytes, 0, bytes.length, position);
   if (bytes.length <= AT_ONCE_BYTES) return atOnce(now, wrote);

@@ -1,4 +1,8 @@
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { writeAll } from '../../../client/sftp/local-file.ts';
 import { Patience } from '../../../client/sftp/patience.ts';
 import { baseName, joinRemote, partName, safeName } from '../../../client/sftp/safe-names.ts';
 import { toAttrs } from '../../../client/sftp/stat.ts';
@@ -40,6 +44,12 @@ test('what is set: only what was given, times within 32 bits', () => {
   expect(() => toAttrs({ size: -1 })).toThrow(expect.objectContaining({ code: 'usage' }));
 });
 
+function tired(): Patience {
+  const patience = new Patience();
+  patience.waited(0, Number.POSITIVE_INFINITY);
+  return patience;
+}
+
 describe('patience with the local disk', () => {
   test('is lost for fifty times as long as it was tried', () => {
     const patience = new Patience();
@@ -50,6 +60,34 @@ describe('patience with the local disk', () => {
     expect(patience.canWait(220)).toBe(false);
     expect(patience.canWait(1219)).toBe(false);
     expect(patience.canWait(1220)).toBe(true);
+  });
+
+  test.each([
+    ['with it a block is written at once', new Patience(), true],
+    ['without it through the thread pool', tired(), false],
+  ])('%s', async (_name, patience, atOnce) => {
+    const dir = mkdtempSync(join(tmpdir(), 'parts-'));
+    const path = join(dir, 'file');
+    const bytes = Buffer.alloc(300_000, 'block');
+    const writing = async (flags: string): Promise<{ early: boolean; error: unknown }> => {
+      const fd = openSync(path, flags);
+      let isOver = false;
+      let early = false;
+      const error = await new Promise<unknown>((resolve) => {
+        const over = (failure?: unknown): void => {
+          isOver = true;
+          resolve(failure);
+        };
+        writeAll(fd, bytes, 7, over, patience);
+        early = isOver;
+      });
+      closeSync(fd);
+      return { early, error };
+    };
+    expect(await writing('w')).toEqual({ early: atOnce, error: undefined });
+    expect(readFileSync(path).subarray(7).equals(bytes)).toBe(true);
+    expect(await writing('r')).toMatchObject({ early: atOnce, error: { code: 'EBADF' } });
+    rmSync(dir, { recursive: true });
   });
 });
 
