@@ -53,6 +53,11 @@ export class Fetch {
   /** Behind the last byte that came. */
   #highest: number;
   #writing = 0;
+  /**
+   * Whether to ask ahead of answers. Files of /proc do not say where they end, answer short, and go through all
+   * before it for each position that does not follow on the last.
+   */
+  #mayLead: boolean;
   #error: SshError | undefined;
   #settle: { resolve: (end: number) => void; reject: (error: SshError) => void } | undefined;
   readonly #abort = (): void => this.#fail(aborted(this.#options.signal!));
@@ -67,6 +72,7 @@ export class Fetch {
     this.#next = options.start;
     this.#highest = options.start;
     this.#end = options.end;
+    this.#mayLead = options.end !== Number.POSITIVE_INFINITY;
   }
 
   /** Everything before this is in the local file. */
@@ -99,7 +105,7 @@ export class Fetch {
 
   /** Until the window is full. */
   #askAll(): void {
-    while (!this.#error && this.#window.open) {
+    while (!this.#error && this.#window.open && (this.#mayLead || this.#window.inFlight === 0)) {
       const block = this.#filling ?? this.#begin();
       if (!block || !this.#rate.open) break;
       const from = block.asked;
@@ -146,6 +152,7 @@ export class Fetch {
       const got = from + answer.data.length;
       this.#highest = Math.max(this.#highest, block.at + got);
       this.#options.onBytes(answer.data.length);
+      if (answer.data.length === this.#request) this.#mayLead = true;
       if (got < to && !this.#error) {
         try {
           this.#read(block, got, to);
