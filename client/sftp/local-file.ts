@@ -106,11 +106,14 @@ export const resolveLocal = (path: string): string =>
 /** Of this process: its disks are not told apart. */
 const shared = new Patience();
 
-/** Writes all of `bytes`; `done` is called once, before this returns when they are few or there is `patience`. */
+/**
+ * Writes all of `bytes` at `position`, or where the descriptor stands; `done` is called once, before this returns when they
+ * are few or there is `patience`.
+ */
 export function writeAll(
   fd: number,
   bytes: Uint8Array,
-  position: number,
+  position: number | undefined,
   done: (error?: unknown) => void,
   patience = shared,
 ): void {
@@ -118,7 +121,7 @@ export function writeAll(
     if (error) done(error);
     else if (written === bytes.length) done();
     else if (written === 0) done(new Error('nothing was written'));
-    else writeAll(fd, bytes.subarray(written), position + written, done, patience);
+    else writeAll(fd, bytes.subarray(written), position === undefined ? undefined : position + written, done, patience);
   };
   const now = (): number => writeSync(fd, bytes, 0, bytes.length, position);
   if (bytes.length <= AT_ONCE_BYTES) return atOnce(now, wrote);

@@ -45,16 +45,15 @@ const bssh = (place: Place, hosts: string, ...args: string[]): Command => ({
   ],
 });
 
-/** The client library's streams, in a program of their own that is bundled here. */
+/** The client library's streams, in a program of their own that is bundled as the command is. */
 function streamCopy(place: Place): (way: 'get' | 'put', from: string, to: string) => Command {
-  const program = path(place, 'stream-copy.mjs');
-  const how = ['--platform', 'node', '--format', 'esm', '--transform.target', 'node20', '--no-codeSplitting'];
-  const bundler = ['rolldown', 'test/bench/stream-copy.ts', ...how, '--file', program, '--logLevel', 'warn'];
-  execFileSync('npx', bundler, { stdio: 'inherit' });
+  const how = { BSSH_BUNDLE_ENTRY: 'test/bench/stream-copy.ts', BSSH_BUNDLE_DIR: path(place, 'stream-copy') };
+  const bundler = ['rolldown', '-c', 'rolldown.config.js', '--logLevel', 'warn'];
+  execFileSync('npx', bundler, { stdio: 'inherit', env: { ...process.env, ...how } });
   const options = settings(place).filter((word) => word.includes('='));
   const config = ['Host node', 'HostName 127.0.0.1', `Port ${place.port}`, `User ${place.server.user}`, ...options];
   writeFileSync(path(place, 'config'), config.join('\n'));
-  const start = [process.execPath, program];
+  const start = [process.execPath, path(place, 'stream-copy/bssh.mjs')];
   return (way, from, to) => ({ name: 'streams', argv: [...start, way, path(place, 'config'), 'node', from, to] });
 }
 
