@@ -9,6 +9,7 @@
  * Pulled, never pushed: ordinary packets are formed in `takeOutput` only, so that a key exchange has no queue to replay.
  */
 
+import { Acknowledgements } from './acknowledgements.ts';
 import { type AlgorithmPreferences, defaultAlgorithms } from './algorithms.ts';
 import { ClientAuth, type ClientAuthEvent } from './auth/client.ts';
 import { ServerAuth, type ServerAuthEvent } from './auth/server.ts';
@@ -32,7 +33,8 @@ import { signatureRows } from './keys/sign.ts';
 import { KeystrokeCover } from './keystrokes.ts';
 import { limits } from './limits.ts';
 import { type KeepaliveOptions, Liveness } from './liveness.ts';
-import { Debug, DisconnectMessage, ExtInfo, Ping, Pong, Unimplemented } from './messages/transport.ts';
+import { ChannelOpenConfirmation } from './messages/connection.ts';
+import { Debug, DisconnectMessage, ExtInfo, Ignore, Ping, Pong, Unimplemented } from './messages/transport.ts';
 import { UserauthSuccess } from './messages/userauth.ts';
 import type { DirectionAlgorithms, Negotiated, Role } from './negotiate.ts';
 import { Inbound } from './packet/inbound.ts';
@@ -111,6 +113,7 @@ export class Session {
   #extInfoSent = false;
   #peerAnswersPing = false;
   #keystrokes: KeystrokeCover | undefined;
+  #acknowledgements: Acknowledgements | undefined;
   #now: number;
   readonly #liveness: Liveness;
   readonly #reserve: (length: number) => Uint8Array;
@@ -263,10 +266,13 @@ export class Session {
         this.#peer = result.version;
         this.#events.emit({ type: 'version', version: result.version, preamble: this.#versionReader.preamble });
         this.#versionReader = undefined;
+        if (this.role === 'client') this.#acknowledgements = new Acknowledgements(result.version);
         bytes = bytes.subarray(result.used);
       }
+      const { packets } = this.#inbound;
       this.#inbound.feed(bytes);
       this.#pump();
+      if (this.#inbound.packets !== packets) this.#acknowledge();
       if (!this.#events.ended) this.#inbound.settle();
     });
   }
@@ -314,6 +320,18 @@ export class Session {
     }
   }
 
+  /** Something came. While an answer of the server is due, let that reach it with whatever we send, or with nothing. */
+  #acknowledge(): void {
+    if (this.#acknowledgements === undefined || this.#events.ended) return;
+    // Delayed compression begins with the packet behind SUCCESS: nothing of ours may cross that.
+    const isDue = this.#authenticated
+      ? this.mux.channelCount > 0
+      : this.#clientAuth!.due && this.#outAlgorithms?.compression.delayed === false;
+    if (!isDue || this.#control.weight + this.mux.queued + this.#outbound.pending > 0) return;
+    const packet = this.#acknowledgements.take();
+    if (packet) this.#control.push(packet);
+  }
+
   #phase(): Phase {
     if (!this.#kex.established) return 'initial';
     if (this.#kex.inboundNarrow) return this.#authenticated ? 'late-rekey' : 'rekey';
@@ -326,6 +344,7 @@ export class Session {
     const phase = this.#phase();
     switch (handlerOf(number, phase, this.role, this.#kex.strict)) {
       case 'mux':
+        if (number === ChannelOpenConfirmation.number) this.#acknowledgements = undefined;
         return this.mux.receive(payload, this.#lastSequence());
       case 'kex':
         return this.#kex.receive(payload);
@@ -515,7 +534,7 @@ export class Session {
       if (success && !this.#kex.idle) return;
       this.#control.shift();
       this.#outbound.send(payload);
-      if (!this.#authenticated) this.#liveness.questioned(this.#now);
+      if (!this.#authenticated && payload[0] !== Ignore.number) this.#liveness.questioned(this.#now);
       if (success) this.#loggedIn();
     }
   }

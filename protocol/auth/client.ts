@@ -98,6 +98,11 @@ export class ClientAuth {
     return this.#pending !== undefined;
   }
 
+  /** The server is to answer an attempt; not while prompts wait for us. */
+  get due(): boolean {
+    return this.busy && !this.#prompted;
+  }
+
   /** Asks for the service ahead of the first attempt; attempts do so by themselves otherwise. */
   requestService(): void {
     if (this.#serviceAsked) return;

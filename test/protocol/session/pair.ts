@@ -20,6 +20,8 @@ export interface PairOptions {
   readonly keepalive?: { readonly interval: number; readonly count: number };
   readonly hostKeys?: readonly HostKeySigner[];
   readonly notes?: boolean;
+  /** What the server says it is. */
+  readonly serverSoftware?: string;
   readonly maxAuthAttempts?: number;
   /** Changes bytes on their way. */
   readonly mangle?: (from: 'client' | 'server', bytes: Uint8Array) => Uint8Array | undefined;
@@ -57,6 +59,7 @@ export class Pair {
     this.server = new Session({
       ...shared,
       role: 'server',
+      ...(options.serverSoftware && { software: options.serverSoftware }),
       crypto: options.serverCrypto ?? nobleCrypto,
       hostKeys: options.hostKeys ?? [defaultHostKey],
       ...(options.maxAuthAttempts !== undefined && { maxAuthAttempts: options.maxAuthAttempts }),
