@@ -266,12 +266,13 @@ describe.skipIf(!requireServer('sshd', 'ssh-keygen'))('on the way to sshd', () =
   });
 
   it('an abort: while connecting, logging in, running', async () => {
-    for (const delay of [0, 5, 20, 60]) {
+    for (const delay of [0, 5, 20, 60, 500]) {
       const signal = AbortSignal.timeout(delay);
       const late = async () => {
         await using opening = await open(server, { context: { signal } });
-        const command = opening.connection.exec('exec sleep 100', { signal });
-        return (await command).exit;
+        const command = await opening.connection.exec('exec sleep 100', { signal });
+        // Awaited here: what follows closes the connection.
+        return await command.exit;
       };
       expect(await failure(late(), BOUND)).toMatchObject({ code: 'aborted', by: 'local' });
     }
