@@ -1,15 +1,15 @@
 /**
- * Gets what sshd has to say during a log-in out of its kernel. It turns Nagle's algorithm off only when a session runs:
- * until then a small packet stays there until what went before it is acknowledged, and our kernel puts that off (Linux: 40 ms)
- * unless it can go with data. So a packet that asks nothing of us while we wait for another one is answered with IGNORE,
- * which means nothing (RFC 4253 section 11.2). Without it every log-in in which the service and the user are asked for
- * in one flight takes 40 ms and a round trip: SUCCESS waits behind SERVICE_ACCEPT.
+ * Gets what sshd has to say during a log-in out of its kernel. sshd turns Nagle's algorithm off only when a session runs:
+ * before that its kernel keeps a small packet back until the last one is acknowledged, and ours puts acknowledgements off
+ * (Linux: 40 ms) unless they can go with data. So a packet that asks nothing of us while we wait for another one is answered
+ * with IGNORE, which means nothing (RFC 4253 section 11.2). Without it SUCCESS comes 40 ms late in every log-in that asks
+ * for the service and the user in one flight: it waits behind SERVICE_ACCEPT.
  */
 
 import { Ignore } from './messages/transport.ts';
 import type { PeerVersion } from './version.ts';
 
-/** Two are usual, one more for each banner and message for the log. */
+/** Two are usual, and one more for each banner and line for the log. */
 const MOST = 8;
 const NOTHING = Ignore.encode({ data: new Uint8Array(4) });
 
