@@ -6,11 +6,11 @@ export interface Inlet {
   readonly chunks: Queue<Uint8Array>;
   announced: boolean;
   /** Memory that small chunks share while nobody takes them, and how much of it holds data. */
-  tail?: Uint8Array;
+  tail: Uint8Array | undefined;
   used: number;
 }
 
-export const newInlet = (): Inlet => ({ chunks: new Queue(), announced: false, used: 0 });
+export const newInlet = (): Inlet => ({ chunks: new Queue(), announced: false, tail: undefined, used: 0 });
 
 /** Chunks below this are joined when they wait: each would cost a hundred times its byte in bookkeeping. */
 const SMALL = 1024;
@@ -19,7 +19,7 @@ const TAIL = 16 * 1024;
 export function enqueue(inlet: Inlet, chunk: Uint8Array): void {
   const { chunks, tail } = inlet;
   if (chunks.length === 0 || chunk.length >= SMALL) {
-    delete inlet.tail;
+    inlet.tail = undefined;
     chunks.push(chunk);
     return;
   }

@@ -37,7 +37,7 @@ export interface PendingRequest {
   readonly expects: 'status' | 'handle' | 'data' | 'names' | 'attrs' | AnsweredExtension;
   readonly path?: string | undefined;
   /** Bytes asked for by a read, and where they are to go. */
-  readonly length?: number;
+  readonly length?: number | undefined;
   readonly into?: ReadTarget | undefined;
 }
 
