@@ -253,12 +253,12 @@ export class SftpClient {
 
   #ask<K extends keyof typeof requests>(
     operation: K,
-    values: Record<string, unknown>,
+    values: Record<string, unknown> & { id?: number },
     { expects, path, length, into }: Omit<PendingRequest, 'operation'>,
   ): number {
     // Written out: objects that are spread cost a read a microsecond each.
     const id = this.#register({ operation, expects, path, length, into });
-    values['id'] = id;
+    values.id = id;
     // biome-ignore lint/suspicious/noExplicitAny: the commands above give each definition its own fields
     const definition = requests[operation] as unknown as MessageDefinition<Record<string, Field<any>>>;
     try {
