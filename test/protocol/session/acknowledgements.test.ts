@@ -2,7 +2,12 @@
 
 import { expect, it } from 'vitest';
 import { RawPeer } from '../../../fuzz/arbitraries/raw-peer.ts';
-import { ChannelOpenConfirmation, GlobalRequest } from '../../../protocol/messages/connection.ts';
+import {
+  ChannelData,
+  ChannelOpenConfirmation,
+  ChannelWindowAdjust,
+  GlobalRequest,
+} from '../../../protocol/messages/connection.ts';
 import { Debug, Ignore, Ping, Pong, ServiceAccept } from '../../../protocol/messages/transport.ts';
 import { UserauthInfoRequest, UserauthSuccess } from '../../../protocol/messages/userauth.ts';
 import { Pair } from './pair.ts';
@@ -82,6 +87,27 @@ it('nothing is added to an answer, nor while prompts wait for ours', () => {
   peer.session.auth.keyboardInteractive('me');
   const prompts = UserauthInfoRequest.encode({ title: '', instruction: '', language: '', count: 0, prompts: nothing });
   expect(peer.send(service, prompts).numbers()).toEqual([5, 50]);
+});
+
+it('what comes after an IGNORE is not its answer, which would make a far server near', () => {
+  const peer = begin();
+  peer.session.tick(50);
+  expect(peer.send(service).numbers()).toEqual([2]);
+  peer.session.tick(51);
+  peer.send(success);
+  const channel = peer.session.mux.open('session', nothing, { window: 1000, maxWindow: 2000 });
+  peer.numbers();
+  const window = { window: 1000, maxPacket: 1000, body: nothing };
+  peer.send(ChannelOpenConfirmation.encode({ recipient: channel.id, sender: 7, ...window }));
+  // A full window within 20 ms: with 50 ms there and back the window is what holds it up, so it grows.
+  let granted = 0;
+  for (const now of [60, 80]) {
+    peer.session.tick(now);
+    peer.send(ChannelData.encode({ recipient: channel.id, data: new Uint8Array(500) }));
+    channel.read();
+    granted += ChannelWindowAdjust.decode(peer.next()!).bytes;
+  }
+  expect(granted).toBe(2000);
 });
 
 it('a server that talks on and on is not answered for ever', () => {
