@@ -320,7 +320,7 @@ export class Session {
     }
   }
 
-  /** Something came. While an answer of the server is due, let that reach it with whatever we send, or with nothing. */
+  /** Something came while we wait for something else, and there is no answer that could carry its acknowledgement. */
   #acknowledge(): void {
     if (this.#acknowledgements === undefined || this.#events.ended) return;
     // Delayed compression begins with the packet behind SUCCESS: nothing of ours may cross that.

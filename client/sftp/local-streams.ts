@@ -8,7 +8,7 @@ import {
   close,
   createReadStream,
   createWriteStream,
-  fstatSync,
+  fstat,
   fsync,
   open,
   type ReadStream,
@@ -29,14 +29,20 @@ export type LocalWriteOptions = Omit<Options<Parameters<typeof createWriteStream
 export const localReadable = (path: string, options: LocalReadOptions = {}): ReadStream =>
   createReadStream(toLocal(path), { highWaterMark: BLOCK_BYTES, ...options });
 
-/** Node's stream for `pipeline(file.readable(), localWritable(path))`. Pipes and devices are left to the thread pool. */
+/**
+ * Node's stream for `pipeline(file.readable(), localWritable(path))`. Pipes and devices are left to the thread pool. Its
+ * errors are those of node:fs.
+ */
 export function localWritable(path: string, options: LocalWriteOptions = {}): WriteStream {
   let isPlain = false;
   const fs = {
     open(name: string | Buffer, flags: string, mode: number, done: (error: Error | null, fd: number) => void): void {
       open(name, flags, mode, (error, fd) => {
-        isPlain = !error && fstatSync(fd).isFile();
-        done(error, fd);
+        if (error) return done(error, fd);
+        fstat(fd, (_, stat) => {
+          isPlain = stat?.isFile() === true;
+          done(null, fd);
+        });
       });
     },
     write(

@@ -17,6 +17,7 @@ import {
   supportedAlgorithms,
 } from '../../client/index.ts';
 
+// The command's bundler, which makes this one file, takes no top-level await.
 async function main([way, configFile, destination, from, to]: string[]): Promise<void> {
   // As docs/files.md says of a program that mostly copies.
   collectAtOnce();
