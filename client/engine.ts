@@ -6,6 +6,8 @@
  */
 
 import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+import { type Transfer, transferBy } from '../protocol/index.ts';
 
 /** Bytes of bytecode that a function runs before it is optimised: V8's own figure, and ours. */
 const USUAL_BUDGET = 67_584;
@@ -64,7 +66,20 @@ export function manyShortRuns(hosts: number): void {
  * be moved, as far as that is known; told again when more is known. There is no way back: functions keep the budget they began with.
  */
 export function muchData(bytes = Number.POSITIVE_INFINITY, files = 1): void {
-  if (IS_V8_11 && bytes >= LEAST_BYTES && bytes >= files * DATA_BYTES) optimiseAfter(DATA_BUDGET);
+  if (!IS_V8_11 || bytes < LEAST_BYTES || bytes < files * DATA_BYTES || told.has(TRANSFER)) return;
+  optimiseAfter(DATA_BUDGET);
+  showTransfer();
+}
+
+const TRANSFER = '--harmony-rab-gsab-transfer';
+
+/** Later ones show it to all: V8 11 to contexts that are made while this is set. */
+function showTransfer(): void {
+  told.add(TRANSFER);
+  setFlagsFromString(TRANSFER);
+  const found: unknown = runInNewContext('ArrayBuffer.prototype.transfer');
+  setFlagsFromString('--no-harmony-rab-gsab-transfer');
+  if (typeof found === 'function') transferBy(found as Transfer);
 }
 
 /**

@@ -133,6 +133,7 @@ export {
 } from './keys/sign.ts';
 export type { Certificate, PrivateKey, PublicKey, PublicMaterial, SecretMaterial } from './keys/types.ts';
 export { limits } from './limits.ts';
+export { release, type Transfer, transferBy } from './memory.ts';
 export { OpenFailure, RequestFailure, RequestSuccess } from './messages/connection.ts';
 export type { DirectionAlgorithms, Negotiated, Role } from './negotiate.ts';
 export { LineInput, type ScpAnswer } from './scp/lines.ts';

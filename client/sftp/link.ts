@@ -9,10 +9,15 @@ import { Turn } from './turn.ts';
 
 export type Answer = Exclude<SftpReply, { kind: 'version' }>;
 
+/** Emptied once it has heard: what a Map let go of may be found from its old tables (`SftpClient.#forget`). */
+interface Waiter {
+  hear: ((answer: Answer) => void) | undefined;
+}
+
 export class SftpLink {
   readonly client: SftpClient;
   readonly #transport: SftpTransport;
-  readonly #waiting = new Map<number, (answer: Answer) => void>();
+  readonly #waiting = new Map<number, Waiter>();
   /** Who wants to go on sending once the channel takes more. */
   #stalled: (() => void)[] = [];
   #blocked = false;
@@ -57,7 +62,7 @@ export class SftpLink {
    */
   ask(id: number, hear: (answer: Answer) => void): void {
     if (this.#waiting.size === 0) this.#quietSince = performance.now();
-    this.#waiting.set(id, hear);
+    this.#waiting.set(id, { hear });
     if (!this.#blocked) this.#turn.wanted();
   }
 
@@ -77,12 +82,14 @@ export class SftpLink {
     this.#resume();
   }
 
-  #receive(bytes: Uint8Array): void {
-    if (this.#ended) return;
+  /** Whether nothing refers to `bytes` afterwards. */
+  #receive(bytes: Uint8Array): boolean {
+    if (this.#ended) return false;
     this.#quietSince = performance.now();
     let broken: SshError | undefined;
+    let isCopied = false;
     try {
-      this.client.receive(bytes);
+      isCopied = this.client.receive(bytes);
     } catch (error) {
       if (!(error instanceof SshError)) throw error;
       broken = error;
@@ -90,6 +97,7 @@ export class SftpLink {
     this.#hear();
     if (broken) this.end(broken);
     else this.#flush();
+    return isCopied;
   }
 
   #hear(): void {
@@ -99,8 +107,10 @@ export class SftpLink {
         this.#started = undefined;
         continue;
       }
-      const hear = this.#waiting.get(reply.id);
+      const waiter = this.#waiting.get(reply.id);
+      const hear = waiter?.hear;
       this.#waiting.delete(reply.id);
+      if (waiter) waiter.hear = undefined;
       hear?.(reply);
     }
   }

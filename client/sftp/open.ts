@@ -4,7 +4,7 @@
  */
 
 import type { ChannelOptions, SftpClientOptions } from '../../protocol/index.ts';
-import { SshError } from '../../protocol/index.ts';
+import { release, SshError } from '../../protocol/index.ts';
 import { offAbort, onAbort } from '../../transport/index.ts';
 import type { ExecHandle, ExecOptions } from '../exec.ts';
 import { Sftp, type SftpCallOptions } from './sftp.ts';
@@ -82,7 +82,11 @@ export function channelTransport({ io, exit }: ExecHandle): SftpTransport {
       }
       return busy;
     },
-    onBytes: (take) => io.sink(false, take),
+    onBytes: (take) =>
+      io.sink(false, (bytes) => {
+        // A packet's content, which only this sink has ever seen.
+        if (take(bytes)) release(bytes);
+      }),
     onEnd(report) {
       ended = report;
       io.onEof = () => void farewell(io.failure, exit).then(end);

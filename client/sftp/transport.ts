@@ -9,8 +9,8 @@ import { SshError } from '../../protocol/index.ts';
 export interface SftpTransport {
   /** Sends chunks in order. A promise means: send no more until it settles. Chunks stay as they are until answered. */
   send(chunks: readonly Uint8Array[]): Promise<void> | undefined;
-  /** `take` borrows the bytes for the call; it never throws. */
-  onBytes(take: (bytes: Uint8Array) => void): void;
+  /** `take` borrows the bytes for the call, and says whether nothing of its own refers to them afterwards; it never throws. */
+  onBytes(take: (bytes: Uint8Array) => boolean): void;
   /** Called once, when no more bytes can come. */
   onEnd(ended: (error?: SshError) => void): void;
   close(): void;

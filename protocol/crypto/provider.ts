@@ -3,7 +3,8 @@
  *
  * A provider is a plain object of small factories, so acceleration is `{ ...noble, aesGcm, hmac, ... }`, row by row. A
  * missing optional row removes the algorithms that need it from our offer; it never fails in mid-handshake. Memory:
- * what a function returns is fresh and the caller's; what it is given it neither keeps nor changes (keys it may cache).
+ * what a function returns is fresh and the caller's, who may detach it (`release`), so never memory that is used again; what
+ * it is given it neither keeps nor changes (keys it may cache).
  */
 
 export type HashName = 'md5' | 'sha1' | 'sha256' | 'sha384' | 'sha512';

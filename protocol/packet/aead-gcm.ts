@@ -6,6 +6,7 @@
  */
 
 import type { Aead, CryptoProvider } from '../crypto/provider.ts';
+import { release } from '../memory.ts';
 import { getU32 } from '../wire/writer.ts';
 import { type CipherRow, macFailed, type Opener, type Sealer } from './cipher.ts';
 
@@ -31,6 +32,7 @@ function sealer(aead: Aead, iv: Uint8Array): Sealer {
       step(nonce);
       packet.set(sealed.data, 4);
       packet.set(sealed.tag, end);
+      release(sealed.data);
     },
   };
 }

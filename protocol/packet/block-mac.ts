@@ -7,10 +7,18 @@
  */
 
 import type { Cipher, CryptoProvider } from '../crypto/provider.ts';
+import { release } from '../memory.ts';
 import { getU32 } from '../wire/writer.ts';
 import { type CipherRow, macFailed, type Opener, type PacketMac, type Sealer } from './cipher.ts';
 
 type Direction = 'encrypt' | 'decrypt';
+/** What the cipher makes of `data`, written to `into` from `at` on. */
+function process(cipher: Cipher, data: Uint8Array, into: Uint8Array, at: number): void {
+  const made = cipher.process(data);
+  into.set(made, at);
+  release(made);
+}
+
 type Factory = (crypto: CryptoProvider, key: Uint8Array, iv: Uint8Array, direction: Direction) => Cipher;
 
 function macFirstSealer(cipher: Cipher, blockSize: number, mac: PacketMac): Sealer {
@@ -22,7 +30,7 @@ function macFirstSealer(cipher: Cipher, blockSize: number, mac: PacketMac): Seal
       const end = packet.length - mac.length;
       const plain = packet.subarray(0, end);
       packet.set(mac.compute(sequence, plain), end);
-      packet.set(cipher.process(plain), 0);
+      process(cipher, plain, packet, 0);
     },
   };
 }
@@ -49,7 +57,7 @@ function macFirstOpener(
       const end = packet.length - mac.length;
       const plain = new Uint8Array(end);
       plain.set(first, 0);
-      if (end > blockSize) plain.set(cipher.process(packet.subarray(blockSize, end)), blockSize);
+      if (end > blockSize) process(cipher, packet.subarray(blockSize, end), plain, blockSize);
       if (!crypto.equal(mac.compute(sequence, plain), packet.subarray(end))) throw macFailed('Corrupted MAC on input');
       return plain.subarray(4);
     },
@@ -63,7 +71,7 @@ function encryptFirstSealer(cipher: Cipher, blockSize: number, mac: PacketMac): 
     tagLength: mac.length,
     seal(sequence, packet) {
       const end = packet.length - mac.length;
-      packet.set(cipher.process(packet.subarray(4, end)), 4);
+      process(cipher, packet.subarray(4, end), packet, 4);
       packet.set(mac.compute(sequence, packet.subarray(0, end)), end);
     },
   };

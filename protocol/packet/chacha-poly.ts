@@ -6,6 +6,7 @@
  */
 
 import type { Cipher, CryptoProvider } from '../crypto/provider.ts';
+import { release } from '../memory.ts';
 import { getU32, putU32 } from '../wire/writer.ts';
 import { type CipherRow, macFailed, type Opener, type Sealer } from './cipher.ts';
 
@@ -40,7 +41,9 @@ function sealer(crypto: CryptoProvider, key: Uint8Array): Sealer {
       const end = bytes.length - tagLength;
       const { tagKey, body } = packet(sequence);
       bytes.set(length(sequence, bytes.subarray(0, 4)), 0);
-      bytes.set(body.process(bytes.subarray(4, end)), 4);
+      const sealed = body.process(bytes.subarray(4, end));
+      bytes.set(sealed, 4);
+      release(sealed);
       bytes.set(crypto.poly1305(tagKey, bytes.subarray(0, end)), end);
     },
   };

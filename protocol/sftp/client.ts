@@ -89,12 +89,12 @@ export class SftpClient {
 
   /**
    * Takes bytes of the server. They are borrowed until the replies they brought are polled. Throws on whatever breaks
-   * the protocol; nothing more can be done with this client then.
+   * the protocol; nothing more can be done with this client then. True: nothing refers to the bytes even now.
    */
-  receive(bytes: Uint8Array): void {
+  receive(bytes: Uint8Array): boolean {
     if (this.#ended) throw this.#ended;
     try {
-      this.#framer.receive(bytes);
+      return this.#framer.receive(bytes);
     } catch (error) {
       if (error instanceof SshError) this.end(error);
       throw error;
@@ -276,8 +276,9 @@ export class SftpClient {
       return;
     }
     const { type, id } = readHead(payload);
-    const answer = decodeReply(type, payload, this.#asked(id, type));
-    this.#pending.delete(id);
+    const pending = this.#asked(id, type);
+    const answer = decodeReply(type, payload, pending);
+    this.#forget(id, pending);
     if (answer.kind === 'extended' && answer.extension === 'limits') this.#limits = usable(answer.values);
     this.#replies.push({ id, ...answer });
   }
@@ -300,6 +301,15 @@ export class SftpClient {
     return pending;
   }
 
+  /**
+   * A Map under such traffic makes itself anew every few requests, and V8 hangs the tables it had before, with what stood in them,
+   * on one another until the next whole collection: a read's memory must not be found from there.
+   */
+  #forget(id: number, pending: PendingRequest): void {
+    this.#pending.delete(id);
+    pending.into = undefined;
+  }
+
   #place(head: Uint8Array, length: number): Uint8Array | undefined {
     if (this.#version === undefined || head[0] !== replies.data.number) return undefined;
     const pending = this.#pending.get(getU32(head, 1));
@@ -309,7 +319,7 @@ export class SftpClient {
   }
 
   #placed(id: number, data: Uint8Array): void {
-    this.#pending.delete(id);
+    this.#forget(id, this.#pending.get(id)!);
     this.#replies.push({ id, kind: 'data', data });
   }
 }

@@ -41,20 +41,25 @@ export class Framer {
     return this.#headLength === 0;
   }
 
-  receive(bytes: Uint8Array): void {
+  /** Whether all of it was copied, so that nothing refers to `bytes`. */
+  receive(bytes: Uint8Array): boolean {
     let at = 0;
+    let isCopied = true;
     while (at < bytes.length) {
       if (this.#body) {
         at += this.#fill(bytes.subarray(at));
       } else if (this.#headLength === 0 && bytes.length - at >= 4) {
         const end = at + 4 + checkLength(getU32(bytes, at));
-        if (end <= bytes.length) this.#sink.packet(bytes.subarray(at + 4, end));
-        else this.#straddle(bytes.subarray(at));
+        if (end <= bytes.length) {
+          isCopied = false;
+          this.#sink.packet(bytes.subarray(at + 4, end));
+        } else this.#straddle(bytes.subarray(at));
         at = Math.min(end, bytes.length);
       } else {
         at += this.#gatherHead(bytes.subarray(at));
       }
     }
+    return isCopied;
   }
 
   /** The rest of the input is the beginning of a packet that ends in a later piece. */

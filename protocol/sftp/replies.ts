@@ -38,7 +38,7 @@ export interface PendingRequest {
   readonly path?: string | undefined;
   /** Bytes asked for by a read, and where they are to go. */
   readonly length?: number | undefined;
-  readonly into?: ReadTarget | undefined;
+  into?: ReadTarget | undefined;
 }
 
 const statusNames = Object.entries(sftpStatus);

@@ -34,7 +34,8 @@ export class Pair {
       }
       const back = join(this.server.takeOutput());
       for (const piece of pieces(back, this.#piece)) {
-        this.client.receive(piece);
+        const isCopied = this.client.receive(piece);
+        if (isCopied) piece.fill(0xee);
         for (let reply = this.client.poll(); reply; reply = this.client.poll()) {
           // A view of the piece is good until the next one comes.
           got.push(reply.kind === 'data' ? { ...reply, data: reply.data.slice() } : reply);
