@@ -6,7 +6,7 @@ import { writeAll } from '../../../client/sftp/local-file.ts';
 import { Patience } from '../../../client/sftp/patience.ts';
 import { baseName, joinRemote, partName, safeName } from '../../../client/sftp/safe-names.ts';
 import { toAttrs } from '../../../client/sftp/stat.ts';
-import { FETCH_REQUESTS, TransferWindow } from '../../../client/sftp/window.ts';
+import { FETCH_REQUESTS, STORE_BYTES, TransferWindow } from '../../../client/sftp/window.ts';
 
 describe('names of the server', () => {
   test.each(['a', '-rf', '...', 'a b', '~', 'a\\b', 'c:', 'nul', 'x.', '\udcff'])('%j is a name', (name) => {
@@ -153,6 +153,18 @@ describe('the window', () => {
     serve(2000);
     expect(window.limit).toBe(7 * request);
     expect(new TransferWindow(request, 7 * request, 3 * request).limit).toBe(3 * request);
+  });
+
+  test('a server nearby is sent no more than keeps it busy, one that is far as much as the path holds', () => {
+    const request = 261_120;
+    const near = run(1_000_000, 3, request, new TransferWindow(request, STORE_BYTES));
+    expect(near.window.limit).toBe(STORE_BYTES);
+    const far = run(1_000_000, 5, request, new TransferWindow(request, STORE_BYTES));
+    expect(far.window.limit).toBeGreaterThan(5_000_000);
+    expect(far.reached).toBeGreaterThan(900_000);
+    // Short requests and little to begin with: that may be too little even for a server nearby.
+    const short = run(400_000, 3, 32_768, new TransferWindow(32_768, 16 * 32_768));
+    expect(short.reached).toBeGreaterThan(360_000);
   });
 
   test('asked several at a time, too', () => {
