@@ -64,6 +64,7 @@ export function manyShortRuns(hosts: number): void {
  * threads beside ours, is missing at the server, the disk and the cipher, and a GiB no more than pays it back. So only what
  * runs far more often is optimised: 1 GiB takes 0.8 to 0.9 of the time, a tree of files of 1 MiB 0.7. `bytes` in `files` are to
  * be moved, as far as that is known; told again when more is known. There is no way back: functions keep the budget they began with.
+ * And `release` works then: 25 MiB less for a download, less processor time for both ways.
  */
 export function muchData(bytes = Number.POSITIVE_INFINITY, files = 1): void {
   if (!IS_V8_11 || bytes < LEAST_BYTES || bytes < files * DATA_BYTES || told.has(TRANSFER)) return;
