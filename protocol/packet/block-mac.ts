@@ -13,7 +13,7 @@ import { type CipherRow, macFailed, type Opener, type PacketMac, type Sealer } f
 
 type Direction = 'encrypt' | 'decrypt';
 /** What the cipher makes of `data`, written to `into` from `at` on. */
-function process(cipher: Cipher, data: Uint8Array, into: Uint8Array, at: number): void {
+function transform(cipher: Cipher, data: Uint8Array, into: Uint8Array, at: number): void {
   const made = cipher.process(data);
   into.set(made, at);
   release(made);
@@ -30,7 +30,7 @@ function macFirstSealer(cipher: Cipher, blockSize: number, mac: PacketMac): Seal
       const end = packet.length - mac.length;
       const plain = packet.subarray(0, end);
       packet.set(mac.compute(sequence, plain), end);
-      process(cipher, plain, packet, 0);
+      transform(cipher, plain, packet, 0);
     },
   };
 }
@@ -57,7 +57,7 @@ function macFirstOpener(
       const end = packet.length - mac.length;
       const plain = new Uint8Array(end);
       plain.set(first, 0);
-      if (end > blockSize) process(cipher, packet.subarray(blockSize, end), plain, blockSize);
+      if (end > blockSize) transform(cipher, packet.subarray(blockSize, end), plain, blockSize);
       if (!crypto.equal(mac.compute(sequence, plain), packet.subarray(end))) throw macFailed('Corrupted MAC on input');
       return plain.subarray(4);
     },
@@ -71,7 +71,7 @@ function encryptFirstSealer(cipher: Cipher, blockSize: number, mac: PacketMac): 
     tagLength: mac.length,
     seal(sequence, packet) {
       const end = packet.length - mac.length;
-      process(cipher, packet.subarray(4, end), packet, 4);
+      transform(cipher, packet.subarray(4, end), packet, 4);
       packet.set(mac.compute(sequence, packet.subarray(0, end)), end);
     },
   };
