@@ -27,6 +27,9 @@ const MANY_CONNECTIONS = 200;
 
 const IS_V8_11 = /^11\./.test(process.versions.v8);
 
+/** Later engines show `ArrayBuffer.prototype.transfer` to all, V8 11 to contexts that are made while this is set. */
+const TRANSFER = '--harmony-rab-gsab-transfer';
+
 const told = new Set<string>();
 
 function setUntilExit(flag: string, usual: string): void {
@@ -72,9 +75,7 @@ export function muchData(bytes = Number.POSITIVE_INFINITY, files = 1): void {
   showTransfer();
 }
 
-const TRANSFER = '--harmony-rab-gsab-transfer';
-
-/** Later ones show it to all: V8 11 to contexts that are made while this is set. */
+/** What `release` needs. */
 function showTransfer(): void {
   told.add(TRANSFER);
   setFlagsFromString(TRANSFER);

@@ -12,9 +12,8 @@ export const STREAM_REQUESTS = 8;
 /** Requests for reading that leave together: a write of ours and a waking of the server for each is felt. */
 const TOGETHER = 4;
 /**
- * For writing: well below the server's window for a channel (OpenSSH: 2 MiB), which then never closes, and as little as keeps
- * the server busy. With 4 MiB to a server nearby 1 GiB takes 20 MiB more memory, and up to a seventh longer when the machine
- * is slow.
+ * For writing: as little as keeps a server nearby busy, and well below its window for a channel (OpenSSH: 2 MiB), which then
+ * never closes. With 4 MiB 1 GiB takes 20 MiB more memory, and up to a seventh longer when the machine is slow.
  */
 export const STORE_BYTES = 5 * 255 * 1024;
 /** Answers that come sooner are of a server nearby, which has enough to do with this much whatever it can hold. */

@@ -12,14 +12,14 @@ import { getU32 } from '../wire/writer.ts';
 import { type CipherRow, macFailed, type Opener, type PacketMac, type Sealer } from './cipher.ts';
 
 type Direction = 'encrypt' | 'decrypt';
+type Factory = (crypto: CryptoProvider, key: Uint8Array, iv: Uint8Array, direction: Direction) => Cipher;
+
 /** What the cipher makes of `data`, written to `into` from `at` on. */
 function transform(cipher: Cipher, data: Uint8Array, into: Uint8Array, at: number): void {
   const made = cipher.process(data);
   into.set(made, at);
   release(made);
 }
-
-type Factory = (crypto: CryptoProvider, key: Uint8Array, iv: Uint8Array, direction: Direction) => Cipher;
 
 function macFirstSealer(cipher: Cipher, blockSize: number, mac: PacketMac): Sealer {
   return {

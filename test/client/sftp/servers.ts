@@ -31,8 +31,6 @@ export interface FakeOptions extends SftpServerOptions {
   readonly delay?: number;
   /** Bytes the client may have on their way, as an SSH channel's window has it. */
   readonly window?: number;
-  /** Bytes the client gets at a time; all there are when not given. */
-  readonly piece?: number;
 }
 
 export class FakeTransport implements SftpTransport {
@@ -40,8 +38,7 @@ export class FakeTransport implements SftpTransport {
   readonly files: MemoryFiles;
   readonly #delay: number;
   readonly #window: number;
-  readonly #piece: number;
-  #take: (bytes: Uint8Array) => boolean = () => false;
+  #take: (bytes: Uint8Array) => void = () => {};
   #ended: (error?: SshError) => void = () => {};
   #onWay = 0;
   #waiting: (() => void)[] = [];
@@ -53,10 +50,9 @@ export class FakeTransport implements SftpTransport {
     this.files = files;
     this.#delay = options.delay ?? 0;
     this.#window = options.window ?? Number.POSITIVE_INFINITY;
-    this.#piece = options.piece ?? Number.POSITIVE_INFINITY;
   }
 
-  onBytes(take: (bytes: Uint8Array) => boolean): void {
+  onBytes(take: (bytes: Uint8Array) => void): void {
     this.#take = take;
   }
 
@@ -87,10 +83,7 @@ export class FakeTransport implements SftpTransport {
     const back = Uint8Array.from(Buffer.concat(this.server.takeOutput()));
     if (back.length === 0) return;
     this.#later(() => {
-      for (let at = 0; at < back.length && !this.closed; at += this.#piece) {
-        const piece = back.slice(at, at + this.#piece);
-        if (this.#take(piece)) piece.fill(0xee);
-      }
+      if (!this.closed) this.#take(back);
     });
   }
 
