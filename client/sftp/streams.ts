@@ -2,7 +2,7 @@
  * Node streams over an open remote file, with many requests in flight and the bytes in order. They do not close the
  * file: who opened it does.
  *
- * What is read becomes its reader's, a request's answer at a time. What is written is gathered in blocks first, so that
+ * What is read becomes its reader's, a block at a time. What is written is gathered in blocks first, so that
  * short chunks become long requests, and the chunks are their owner's again when `write` calls back. Streams call their
  * user's code, which is not to run, nor to throw, in the middle of what the session does with an answer: so a turn later.
  */
@@ -31,25 +31,32 @@ export interface WriteStart extends SftpCallOptions {
 /** Bytes that wait for the reader, and that a writer may hand over, before it is told to wait. */
 const MARK = 1024 * 1024;
 
-/** One request's worth of the file, in the order they were asked for. */
+/** Bytes of the file that become one chunk, in the order they were asked for. */
 interface Part {
   readonly at: number;
-  readonly length: number;
-  got: number;
+  readonly size: number;
+  /** Less than `size` when the file ends before, or reading fails. */
+  length: number;
   /** Taken when the first bytes come, and the reader's in the end. */
   memory: Uint8Array | undefined;
-  ended: 'whole' | 'file' | Error | undefined;
+  /** Bytes asked for so far, and requests without an answer. */
+  asked: number;
+  open: number;
+  error: Error | undefined;
 }
 
 class SftpReadable extends Readable {
   readonly #file: RemoteFile;
   readonly #signal: AbortSignal | undefined;
-  readonly #end: number;
+  /** Where the file ends; Infinity until that is known. */
+  #end: number;
   #next: number;
   #window: TransferWindow | undefined;
   #request = 0;
+  #partLength = 0;
   /** The first is whose bytes are due. */
   readonly #parts: Part[] = [];
+  #filling: Part | undefined;
   #wanted = false;
   readonly #turn = new Turn(() => this.#advance());
   readonly #abort = (): void => void this.destroy(aborted(this.#signal!));
@@ -66,8 +73,9 @@ class SftpReadable extends Readable {
 
   override _construct(done: (error?: Error | null) => void): void {
     this.#file.sftp.limits().then(({ read }) => {
-      this.#request = read;
-      this.#window = new TransferWindow(read, STREAM_REQUESTS * read);
+      this.#request = Math.min(read, BLOCK_BYTES);
+      this.#partLength = Math.floor(BLOCK_BYTES / this.#request) * this.#request;
+      this.#window = new TransferWindow(this.#request, STREAM_REQUESTS * this.#request);
       done();
     }, done);
   }
@@ -87,61 +95,83 @@ class SftpReadable extends Readable {
     const window = this.#window!;
     try {
       // Several at a time, as in a download.
-      if (window.roomy) while (this.#wanted && !this.destroyed && window.open && this.#next < this.#end) this.#begin();
+      if (window.roomy) while (this.#wanted && !this.destroyed && window.open && this.#askNext());
     } catch (error) {
       this.destroy(error as Error);
     }
     if (this.#parts.length === 0 && this.#next >= this.#end && !this.destroyed) this.#finish();
   }
 
-  #begin(): void {
-    const length = Math.min(this.#request, this.#end - this.#next);
-    const part: Part = { at: this.#next, length, got: 0, memory: undefined, ended: undefined };
-    this.#next += length;
-    this.#parts.push(part);
-    this.#ask(part);
+  /** False when all was asked for. */
+  #askNext(): boolean {
+    const part = this.#filling ?? this.#begin();
+    if (!part) return false;
+    const from = part.asked;
+    part.asked = Math.min(from + this.#request, part.size);
+    if (part.asked === part.size) this.#filling = undefined;
+    part.open++;
+    this.#ask(part, from, part.asked);
+    return true;
   }
 
-  #ask(part: Part): void {
+  #begin(): Part | undefined {
+    const size = Math.min(this.#partLength, this.#end - this.#next);
+    if (size <= 0) return undefined;
+    const part = { at: this.#next, size, length: size, memory: undefined, asked: 0, open: 0, error: undefined };
+    this.#next += size;
+    this.#parts.push(part);
+    this.#filling = part;
+    return part;
+  }
+
+  #ask(part: Part, from: number, to: number): void {
     const { handle, path, sftp } = this.#file;
     const window = this.#window!;
     const sentAt = performance.now();
-    const length = part.length - part.got;
     const into = (): Uint8Array => {
-      part.memory ??= Buffer.allocUnsafeSlow(part.length);
-      return part.memory.subarray(part.got);
+      part.memory ??= Buffer.allocUnsafeSlow(part.size);
+      return part.memory.subarray(from, to);
     };
-    const id = sftp.link.client.read(handle, part.at + part.got, length, into, path);
-    window.sent(length, sentAt);
+    const id = sftp.link.client.read(handle, part.at + from, to - from, into, path);
+    window.sent(to - from, sentAt);
     sftp.link.ask(id, (answer) => {
-      window.answered(length, sentAt, performance.now());
-      if (!this.destroyed) this.#answered(part, answer);
+      window.answered(to - from, sentAt, performance.now());
+      if (!this.destroyed) this.#answered(part, from, to, answer);
     });
   }
 
-  #answered(part: Part, answer: Answer): void {
-    if (answer.kind === 'data') part.got += answer.data.length;
-    if (answer.kind === 'failed') part.ended = answer.error;
-    else if (answer.kind === 'eof') part.ended = 'file';
-    else if (part.got === part.length) part.ended = 'whole';
-    else {
+  #answered(part: Part, from: number, to: number, answer: Answer): void {
+    if (answer.kind === 'data' && from + answer.data.length < to) {
       try {
         // A short answer.
-        return this.#ask(part);
+        return this.#ask(part, from + answer.data.length, to);
       } catch (error) {
-        part.ended = error as Error;
+        this.#cut(part, from + answer.data.length, error as Error);
       }
-    }
+    } else if (answer.kind === 'eof') {
+      this.#cut(part, from);
+      this.#end = Math.min(this.#end, part.at + from);
+    } else if (answer.kind === 'failed') this.#cut(part, from, answer.error);
+    part.open--;
     this.#turn.wanted();
+  }
+
+  /** Of `part` and of all behind it nothing comes from `length` on: there the file ends, or reading failed. */
+  #cut(part: Part, length: number, error?: Error): void {
+    this.#filling = undefined;
+    if (length >= part.length) return;
+    part.length = length;
+    part.error = error;
   }
 
   /** Hands on what is whole. A failure further on is told when its turn comes, if it does. */
   #advance(): void {
-    while (this.#parts[0]?.ended !== undefined) {
-      const { ended, memory, got } = this.#parts.shift()!;
-      if (memory && !this.push(lean(memory, got))) this.#wanted = false;
-      if (ended instanceof Error) this.destroy(ended);
-      else if (ended === 'file') this.#finish();
+    for (let part = this.#parts[0]; part && part.open === 0 && part.asked >= part.length; part = this.#parts[0]) {
+      const { at, length, memory, error } = part;
+      this.#parts.shift();
+      if (memory && length > 0 && !this.push(lean(memory, length))) this.#wanted = false;
+      if (error) this.destroy(error);
+      else if (at + length >= this.#end) this.#finish();
     }
     if (!this.destroyed) this.#pump();
   }

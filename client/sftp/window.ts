@@ -8,14 +8,14 @@ const LEAST_REQUESTS = 4;
 /** For reading: enough that asking for several at a time leaves the server something to do. */
 export const FETCH_REQUESTS = 16;
 /** For a stream: what was asked for is kept when its reader rests. */
-export const STREAM_REQUESTS = 8;
+export const STREAM_REQUESTS = 12;
 /** Requests for reading that leave together: a write of ours and a waking of the server for each is felt. */
 const TOGETHER = 4;
 /**
- * For writing: as little as keeps a server nearby busy, and well below its window for a channel (OpenSSH: 2 MiB), which then
- * never closes. With 4 MiB 1 GiB takes 20 MiB more memory, and up to a seventh longer when the machine is slow.
+ * For writing: no more than keeps a server nearby busy. With half of it 1 GiB takes a quarter longer, since somebody always
+ * waits for somebody; with more it is no faster and takes more memory.
  */
-export const STORE_BYTES = 5 * 255 * 1024;
+export const STORE_BYTES = 10 * 255 * 1024;
 /** Answers that come sooner are of a server nearby, which has enough to do with this much whatever it can hold. */
 const NEAR_MS = 4;
 const ENOUGH_BYTES = 1024 * 1024;
