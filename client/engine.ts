@@ -12,7 +12,7 @@ import { release, type Transfer, transferBy } from '../protocol/index.ts';
 /** Bytes of bytecode that a function runs before it is optimised: V8's own figure, and ours. */
 const USUAL_BUDGET = 67_584;
 const LOGIN_BUDGET = 600_000;
-const DATA_BUDGET = 2_000_000;
+const DATA_BUDGET = 4_000_000;
 
 /** With fewer hosts nothing is gained. */
 const MANY_HOSTS = 100;

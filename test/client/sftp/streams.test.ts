@@ -3,6 +3,7 @@
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import type { Stream, Writable } from 'node:stream';
+import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { SftpRequest } from '../../../protocol/sftp/server.ts';
 import { node } from '../../protocol/sftp/memory-files.ts';
@@ -81,6 +82,34 @@ test('answers out of order come out in order', async () => {
   expect(Buffer.concat(await whole).equals(data)).toBe(true);
 });
 
+test('short answers in any order give what is there, of any range', async () => {
+  const size = 1_500_000;
+  const data = randomBytes(size);
+  const place = fc.nat(size + 300_000);
+  const range = fc.record({ start: place, end: place }, { requiredKeys: [] });
+  const lengths = fc.array(fc.integer({ min: 1000, max: 300_000 }), { minLength: 1 });
+  const run = async (extensions: string[], { start = 0, end = size }, short: number[], isBackwards: boolean) => {
+    const { sftp, files, transport } = await fakeServer({ extensions });
+    files.nodes.set('/f', node('file', { data }));
+    const held: SftpRequest[] = [];
+    files.intercept = (_, request) => request.request === 'read' && held.push(request) > 0;
+    const whole = (await sftp.open('/f')).readable({ start, end }).toArray();
+    let isRead = false;
+    const done = whole.finally(() => void (isRead = true));
+    for (let n = 0; !isRead; ) {
+      await turn(0);
+      const due = held.splice(0) as Extract<SftpRequest, { request: 'read' }>[];
+      for (const request of isBackwards ? due.reverse() : due)
+        files.answer(transport.server, { ...request, length: Math.min(request.length, short[n++ % short.length]!) });
+      transport.flush();
+    }
+    await done;
+    expect(Buffer.concat(await whole).equals(data.subarray(start, Math.max(start, end)))).toBe(true);
+  };
+  const extensions = fc.constantFrom([], ['limits']);
+  await fc.assert(fc.asyncProperty(extensions, range, lengths, fc.boolean(), run), { numRuns: 40 });
+});
+
 test('who does not read is not sent the file', async () => {
   const { sftp, files } = await fakeServer({ extensions: ['limits'] });
   files.nodes.set('/f', node('file', { data: Buffer.alloc(50_000_000) }));
@@ -126,6 +155,27 @@ test('a failure further on is told after what is before it, and not at all behin
   from = 1_100_000n;
   await reading();
   expect(length).toBe(900_000);
+});
+
+test.each([0, 261_120, 522_240, 783_360])('a failure at byte %i is no end, and an end there is one', async (at) => {
+  const { sftp, files } = await fakeServer({ extensions: ['limits'] });
+  files.nodes.set('/f', node('file', { data: randomBytes(2_000_000) }));
+  let status = 4;
+  // What is behind it is there.
+  files.intercept = (server, request) => {
+    if (request.request !== 'read' || request.offset !== BigInt(at)) return false;
+    server.status(request.id, status);
+    return true;
+  };
+  const read: Uint8Array[] = [];
+  const reading = async (): Promise<void> => {
+    for await (const chunk of (await sftp.open('/f')).readable()) read.push(chunk);
+  };
+  await expect(reading()).rejects.toMatchObject({ code: 'sftp', detail: { status: 4 } });
+  status = 1;
+  read.length = 0;
+  await reading();
+  expect(Buffer.concat(read).length).toBe(at);
 });
 
 test('an abort ends both at once, also a write that waits', async () => {
