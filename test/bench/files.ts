@@ -54,7 +54,9 @@ function streamCopy(place: Place): (way: 'get' | 'put', from: string, to: string
   const config = ['Host node', 'HostName 127.0.0.1', `Port ${place.port}`, `User ${place.server.user}`, ...options];
   writeFileSync(path(place, 'config'), config.join('\n'));
   const start = [process.execPath, path(place, 'stream-copy/bssh.mjs')];
-  return (way, from, to) => ({ name: 'streams', argv: [...start, way, path(place, 'config'), 'node', from, to] });
+  // As the command does it for itself: reading the certificates that this names takes Node 30 ms.
+  const env = { NODE_EXTRA_CA_CERTS: '' };
+  return (way, from, to) => ({ name: 'streams', argv: [...start, way, path(place, 'config'), 'node', from, to], env });
 }
 
 /** The other tools; those that are not installed are left out. */
