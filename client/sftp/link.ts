@@ -21,7 +21,7 @@ export class SftpLink {
   /** Who wants to go on sending once the channel takes more. */
   #stalled: (() => void)[] = [];
   #blocked = false;
-  readonly #turn = new Turn(() => this.#flush());
+  readonly #turn = new Turn(() => this.#flush(), setImmediate);
   #ended: SshError | undefined;
   #quietSince = 0;
   #started: ((error?: SshError) => void) | undefined;

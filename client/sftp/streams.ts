@@ -58,7 +58,7 @@ class SftpReadable extends Readable {
   readonly #parts: Part[] = [];
   #filling: Part | undefined;
   #wanted = false;
-  readonly #turn = new Turn(() => this.#advance());
+  readonly #turn = new Turn(() => this.#advance(), process.nextTick);
   readonly #abort = (): void => void this.destroy(aborted(this.#signal!));
 
   constructor(file: RemoteFile, { start = 0, end = Number.POSITIVE_INFINITY, signal }: ReadRange) {
@@ -212,7 +212,7 @@ class SftpWritable extends Writable {
   #finished: ((error?: Error) => void) | undefined;
   #error: Error | undefined;
   #isStalled = false;
-  readonly #turn = new Turn(() => this.#pump());
+  readonly #turn = new Turn(() => this.#pump(), process.nextTick);
   readonly #abort = (): void => this.#fail(aborted(this.#signal!));
 
   constructor(file: RemoteFile, { start = 0, signal }: WriteStart) {
