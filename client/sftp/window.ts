@@ -13,7 +13,7 @@ export const STREAM_REQUESTS = 12;
 const TOGETHER = 4;
 /**
  * For writing: no more than keeps a server nearby busy. With half of it 1 GiB takes a quarter longer, since somebody always
- * waits for somebody; with more it is no faster and takes more memory.
+ * waits for somebody; with more it is no faster.
  */
 export const STORE_BYTES = 10 * 255 * 1024;
 /** Answers that come sooner are of a server nearby, which has enough to do with this much whatever it can hold. */
