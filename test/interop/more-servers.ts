@@ -3,7 +3,6 @@
 import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { type KeyFile, type KeyKind, makeKey } from './keys.ts';
 import { findProgram, freshDir, Program, requireServer } from './process.ts';
 import { describeServer, ensureTestUser, isRoot, type Server, startListening } from './servers.ts';
@@ -152,7 +151,7 @@ export async function startAsyncssh(options: AsyncsshOptions = {}): Promise<Serv
   const dir = freshDir('asyncssh');
   const authorized = join(dir, 'authorized_keys');
   writeFileSync(authorized, [login.publicLine, ...(options.authorizedKeys ?? [])].map((line) => `${line}\n`).join(''));
-  const script = fileURLToPath(new URL('asyncssh-server.py', import.meta.url));
+  const script = join(process.cwd(), 'test/interop/asyncssh-server.py');
   const program = new Program(dir, PYTHON, [script, ...keys.map(({ path }) => path), '--', authorized]);
   const port = Number((await program.waitFor(/^listening on (\d+)$/m, 30_000))[1]);
   return describeServer(program, port, 'someone', login.path, keys, '127.0.0.1');

@@ -20,6 +20,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { cutTransfer } from '../interop/cuts.ts';
+import { requireAsyncssh, requireProftpd, startAsyncssh, startProftpd } from '../interop/more-servers.ts';
 import { findProgram, isRoot, runDir, type Server, startDropbear, startSshd } from '../interop/servers.ts';
 
 const BSSH = join(process.cwd(), 'dist', 'bssh.mjs');
@@ -124,6 +125,8 @@ async function trips(args: string[]): Promise<void> {
   });
   const servers: [string, Server][] = [['OpenSSH', await startSshd({ config: ['LogLevel INFO'] })]];
   if (isRoot && findProgram('dropbear')) servers.push(['Dropbear', await startDropbear()]);
+  if (requireProftpd()) servers.push(['ProFTPD', await startProftpd()]);
+  if (requireAsyncssh()) servers.push(['AsyncSSH', await startAsyncssh()]);
   const dir = workDir('trips');
   const large = join(dir, 'large');
   makeFile(large, Number(values.size));
