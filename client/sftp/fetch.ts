@@ -6,7 +6,7 @@
 
 import { SshError } from '../../protocol/index.ts';
 import { offAbort, onAbort } from '../../transport/index.ts';
-import { BLOCK_BYTES, giveBlock, SPAN_BYTES, takeBlock } from './blocks.ts';
+import { BLOCK_BYTES, giveBlock, SPAN_BYTES, takeBlock, wholeRequests } from './blocks.ts';
 import { type Answer, aborted, type SftpLink } from './link.ts';
 import { fileError, writeAll } from './local-file.ts';
 import { type RateLimit, RateTurn } from './rate.ts';
@@ -67,7 +67,7 @@ export class Fetch {
     this.#link = options.from.sftp.link;
     this.#request = Math.min(request, BLOCK_BYTES, options.rate?.request ?? BLOCK_BYTES);
     this.#rate = new RateTurn(options.rate, () => this.#pump());
-    this.#blockLength = Math.floor(BLOCK_BYTES / this.#request) * this.#request;
+    this.#blockLength = wholeRequests(this.#request);
     this.#window = new TransferWindow(this.#request, FETCH_REQUESTS * this.#request);
     this.#next = options.start;
     this.#highest = options.start;

@@ -10,7 +10,7 @@
 import { Readable, Writable } from 'node:stream';
 import { SshError } from '../../protocol/index.ts';
 import { offAbort, onAbort } from '../../transport/index.ts';
-import { BLOCK_BYTES, giveBlock, takeBlock } from './blocks.ts';
+import { BLOCK_BYTES, giveBlock, takeBlock, wholeRequests } from './blocks.ts';
 import { type Answer, aborted } from './link.ts';
 import type { RemoteFile } from './remote-file.ts';
 import type { SftpCallOptions } from './sftp.ts';
@@ -74,7 +74,7 @@ class SftpReadable extends Readable {
   override _construct(done: (error?: Error | null) => void): void {
     this.#file.sftp.limits().then(({ read }) => {
       this.#request = Math.min(read, BLOCK_BYTES);
-      this.#partLength = Math.floor(BLOCK_BYTES / this.#request) * this.#request;
+      this.#partLength = wholeRequests(this.#request);
       this.#window = new TransferWindow(this.#request, STREAM_REQUESTS * this.#request);
       done();
     }, done);
