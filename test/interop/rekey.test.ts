@@ -74,10 +74,11 @@ describe.skipIf(!ready)('rekey with sshd', () => {
     const rekeys = (async () => {
       for (; busy; await sleep(20)) connection.rekey();
     })();
-    await Promise.all(Array.from({ length: 8 }, () => bothWays(connection, MIB)));
+    // A quick machine is through before the keys are new three times.
+    do await Promise.all(Array.from({ length: 8 }, () => bothWays(connection, MIB)));
+    while (opening.negotiated.length <= 3);
     busy = false;
     await rekeys;
-    expect(opening.negotiated.length).toBeGreaterThan(3);
   });
 
   it.each([
