@@ -2,6 +2,8 @@
 // becomes of the test. The watchdog is a shell that holds the other end of a pipe; when this process is gone, even by
 // SIGKILL, the pipe closes and the shell ends the program's whole process group.
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { randomInt } from 'node:crypto';
+import { once } from 'node:events';
 import {
   accessSync,
   closeSync,
@@ -79,16 +81,23 @@ export function isAlive(pid: number): boolean {
   }
 }
 
-/** A port that was free a moment ago. */
-export function freePort(address = '127.0.0.1'): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once('error', reject);
-    server.listen(0, address, () => {
-      const bound = server.address();
-      server.close(() => (bound && typeof bound === 'object' ? resolve(bound.port) : reject(new Error('no port'))));
-    });
-  });
+// Below the ports that Linux and macOS give to outgoing connections and to who asks for any: with hundreds of tests at
+// work those are taken by somebody else between the question and the use.
+const FIRST_PORT = 20_000;
+const PORTS = 12_000;
+
+/** A port that was free a moment ago, and that no outgoing connection takes by itself. */
+export async function freePort(address = '127.0.0.1'): Promise<number> {
+  for (let attempt = 1; ; attempt++) {
+    const port = FIRST_PORT + randomInt(PORTS);
+    await using server = createServer();
+    try {
+      await once(server.listen(port, address), 'listening');
+      return port;
+    } catch (error) {
+      if (attempt === 20 || (error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error;
+    }
+  }
 }
 
 // $1 is the log; the rest is the program. `set -m` gives it a process group of its own, so that what it forks ends too.

@@ -1,8 +1,10 @@
 // SSHFP questions to a resolver of our own: answers whole, cut off, late, forged and broken.
 import { createSocket, type Socket } from 'node:dgram';
+import { once } from 'node:events';
 import { createServer, type Server } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import { encodeQuery, lookUpSshfp, readAnswer } from '../../../client/sshfp.ts';
+import { freePort } from '../../interop/process.ts';
 import { within } from '../harness.ts';
 
 const digest = Buffer.alloc(32, 7);
@@ -48,8 +50,9 @@ async function resolver(
   socket.on('message', (query, from) => {
     for (const message of reply(query)) socket.send(message, from.port, from.address);
   });
-  await new Promise<void>((resolve) => void socket.bind(0, '127.0.0.1', resolve));
-  const { port } = socket.address();
+  // One port for both: any port that is free for datagrams may be the near end of some other test's connection.
+  const port = await freePort();
+  await once(socket.bind(port, '127.0.0.1'), 'listening');
   if (overTcp !== undefined) {
     const server = createServer((client) => {
       client.once('data', (data) => {
@@ -62,7 +65,7 @@ async function resolver(
       });
     });
     tcp = server;
-    await new Promise<void>((resolve) => void server.listen(port, '127.0.0.1', resolve));
+    await once(server.listen(port, '127.0.0.1'), 'listening');
   }
   return `127.0.0.1:${port}`;
 }
@@ -117,7 +120,7 @@ describe('SSHFP', () => {
     expect(await ask([broken])).toEqual({ failure: 'DNS lookup error: the resolver talks nonsense' });
     udp?.close();
     const silent = createSocket('udp4');
-    await new Promise<void>((resolve) => void silent.bind(0, '127.0.0.1', resolve));
+    await once(silent.bind(0, '127.0.0.1'), 'listening');
     const good = await resolver((query) => [answer(query)]);
     const mute = `127.0.0.1:${silent.address().port}`;
     expect(await ask([mute, good])).toMatchObject({ records: [{ algorithm: 4 }] });
