@@ -6,8 +6,6 @@
 
 /** Two of the 255 KiB that OpenSSH takes and gives in one request. */
 export const BLOCK_BYTES = 510 * 1024;
-/** How much of a block whole requests of this length fill. */
-export const wholeRequests = (request: number): number => Math.floor(BLOCK_BYTES / request) * request;
 /** Content up to this size is read or written in one synchronous call, and gets memory to measure. */
 export const AT_ONCE_BYTES = 64 * 1024;
 /** Blocks kept for the next transfer. */

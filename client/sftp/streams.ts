@@ -10,8 +10,9 @@
 import { Readable, Writable } from 'node:stream';
 import { SshError } from '../../protocol/index.ts';
 import { offAbort, onAbort } from '../../transport/index.ts';
-import { BLOCK_BYTES, giveBlock, takeBlock, wholeRequests } from './blocks.ts';
-import { type Answer, aborted } from './link.ts';
+import { BLOCK_BYTES, giveBlock, takeBlock } from './blocks.ts';
+import { aborted } from './link.ts';
+import { type Part, Parts } from './parts.ts';
 import type { RemoteFile } from './remote-file.ts';
 import type { SftpCallOptions } from './sftp.ts';
 import { Turn } from './turn.ts';
@@ -31,32 +32,15 @@ export interface WriteStart extends SftpCallOptions {
 /** Bytes that wait for the reader, and that a writer may hand over, before it is told to wait. */
 const MARK = 1024 * 1024;
 
-/** Bytes of the file that become one chunk, in the order they were asked for. */
-interface Part {
-  readonly at: number;
-  readonly size: number;
-  /** Less than `size` when the file ends before, or reading fails. */
-  length: number;
-  /** Taken when the first bytes come, and the reader's in the end. */
-  memory: Uint8Array | undefined;
-  /** Bytes asked for so far, and requests without an answer. */
-  asked: number;
-  open: number;
-  error: Error | undefined;
-}
-
 class SftpReadable extends Readable {
   readonly #file: RemoteFile;
   readonly #signal: AbortSignal | undefined;
-  /** Where the file ends; Infinity until that is known. */
-  #end: number;
-  #next: number;
-  #window: TransferWindow | undefined;
-  #request = 0;
-  #partLength = 0;
-  /** The first is whose bytes are due. */
-  readonly #parts: Part[] = [];
-  #filling: Part | undefined;
+  readonly #start: number;
+  readonly #end: number;
+  #window!: TransferWindow;
+  #parts: Parts | undefined;
+  /** Each becomes one chunk. The first is whose bytes are due. */
+  readonly #queue: Part[] = [];
   #wanted = false;
   readonly #turn = new Turn(() => this.#advance(), process.nextTick);
   readonly #abort = (): void => void this.destroy(aborted(this.#signal!));
@@ -64,7 +48,7 @@ class SftpReadable extends Readable {
   constructor(file: RemoteFile, { start = 0, end = Number.POSITIVE_INFINITY, signal }: ReadRange) {
     super({ highWaterMark: MARK });
     this.#file = file;
-    this.#next = start;
+    this.#start = start;
     this.#end = end;
     this.#signal = signal;
     if (signal?.aborted) this.#abort();
@@ -73,9 +57,18 @@ class SftpReadable extends Readable {
 
   override _construct(done: (error?: Error | null) => void): void {
     this.#file.sftp.limits().then(({ read }) => {
-      this.#request = Math.min(read, BLOCK_BYTES);
-      this.#partLength = wholeRequests(this.#request);
-      this.#window = new TransferWindow(this.#request, STREAM_REQUESTS * this.#request);
+      const request = Math.min(read, BLOCK_BYTES);
+      this.#window = new TransferWindow(request, STREAM_REQUESTS * request);
+      this.#parts = new Parts({
+        file: this.#file,
+        window: this.#window,
+        request,
+        start: this.#start,
+        end: this.#end,
+        take: (size) => Buffer.allocUnsafeSlow(size),
+        begun: (part) => void this.#queue.push(part),
+        heard: () => this.#turn.wanted(),
+      });
       done();
     }, done);
   }
@@ -86,101 +79,43 @@ class SftpReadable extends Readable {
   }
 
   override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
-    this.#parts.length = 0;
+    this.#stop();
     offAbort(this.#signal, this.#abort);
     done(error);
   }
 
   #pump(): void {
-    const window = this.#window!;
+    const parts = this.#parts!;
     try {
       // Several at a time, as in a download.
-      if (window.roomy) while (this.#wanted && !this.destroyed && window.open && this.#askNext());
+      if (this.#window.roomy) while (this.#wanted && this.#window.open && parts.ask() > 0);
     } catch (error) {
       this.destroy(error as Error);
     }
-    if (this.#parts.length === 0 && this.#next >= this.#end && !this.destroyed) this.#finish();
-  }
-
-  /** False when all was asked for. */
-  #askNext(): boolean {
-    const part = this.#filling ?? this.#begin();
-    if (!part) return false;
-    const from = part.asked;
-    part.asked = Math.min(from + this.#request, part.size);
-    if (part.asked === part.size) this.#filling = undefined;
-    part.open++;
-    this.#ask(part, from, part.asked);
-    return true;
-  }
-
-  #begin(): Part | undefined {
-    const size = Math.min(this.#partLength, this.#end - this.#next);
-    if (size <= 0) return undefined;
-    const part = { at: this.#next, size, length: size, memory: undefined, asked: 0, open: 0, error: undefined };
-    this.#next += size;
-    this.#parts.push(part);
-    this.#filling = part;
-    return part;
-  }
-
-  #ask(part: Part, from: number, to: number): void {
-    const { handle, path, sftp } = this.#file;
-    const window = this.#window!;
-    const sentAt = performance.now();
-    const into = (): Uint8Array => {
-      part.memory ??= Buffer.allocUnsafeSlow(part.size);
-      return part.memory.subarray(from, to);
-    };
-    const id = sftp.link.client.read(handle, part.at + from, to - from, into, path);
-    window.sent(to - from, sentAt);
-    sftp.link.ask(id, (answer) => {
-      window.answered(to - from, sentAt, performance.now());
-      if (!this.destroyed) this.#answered(part, from, to, answer);
-    });
-  }
-
-  #answered(part: Part, from: number, to: number, answer: Answer): void {
-    if (answer.kind === 'data' && from + answer.data.length < to) {
-      try {
-        // A short answer.
-        return this.#ask(part, from + answer.data.length, to);
-      } catch (error) {
-        this.#cut(part, from + answer.data.length, error as Error);
-      }
-    } else if (answer.kind === 'eof') {
-      this.#cut(part, from);
-      this.#end = Math.min(this.#end, part.at + from);
-    } else if (answer.kind === 'failed') this.#cut(part, from, answer.error);
-    part.open--;
-    this.#turn.wanted();
-  }
-
-  /** Of `part` and of all behind it nothing comes from `length` on: there the file ends, or reading failed. */
-  #cut(part: Part, length: number, error?: Error): void {
-    this.#filling = undefined;
-    if (length >= part.length) return;
-    part.length = length;
-    part.error = error;
+    if (this.#queue.length === 0 && !parts.hasMore && !this.destroyed) this.#finish();
   }
 
   /** Hands on what is whole. A failure further on is told when its turn comes, if it does. */
   #advance(): void {
-    for (let part = this.#parts[0]; part && part.open === 0 && part.asked >= part.length; part = this.#parts[0]) {
+    for (let part = this.#queue[0]; part && part.open === 0 && part.asked >= part.length; part = this.#queue[0]) {
       const { at, length, memory, error } = part;
-      this.#parts.shift();
+      this.#queue.shift();
       if (memory && length > 0 && !this.push(lean(memory, length))) this.#wanted = false;
       if (error) this.destroy(error);
-      else if (at + length >= this.#end) this.#finish();
+      else if (at + length >= this.#parts!.end) this.#finish();
     }
     if (!this.destroyed) this.#pump();
   }
 
   #finish(): void {
-    this.#parts.length = 0;
-    this.#next = this.#end;
+    this.#stop();
     this.#wanted = false;
     this.push(null);
+  }
+
+  #stop(): void {
+    this.#parts?.stop();
+    this.#queue.length = 0;
   }
 }
 

@@ -90,13 +90,15 @@ const PORTS = 12_000;
 export async function freePort(address = '127.0.0.1'): Promise<number> {
   for (let attempt = 1; ; attempt++) {
     const port = FIRST_PORT + randomInt(PORTS);
-    await using server = createServer();
+    const server = createServer();
     try {
       await once(server.listen(port, address), 'listening');
-      return port;
     } catch (error) {
       if (attempt === 20 || (error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error;
+      continue;
     }
+    await once(server.close(), 'close');
+    return port;
   }
 }
 

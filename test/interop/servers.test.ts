@@ -80,7 +80,10 @@ describe.skipIf(!requireServer('sshd', 'ssh'))('startSshd', () => {
       logLevel: 'silent',
     });
     const child = spawn(process.execPath, [`${dir}/orphan.mjs`], { stdio: ['ignore', 'pipe', 'inherit'] });
-    const port = await new Promise<number>((resolve) => child.stdout.once('data', (text) => resolve(Number(text))));
+    const port = await new Promise<number>((resolve, reject) => {
+      child.stdout.once('data', (text) => resolve(Number(text)));
+      child.once('exit', (code) => reject(new Error(`ended with ${code}`)));
+    });
     expect(await answers(port)).toBe(true);
     child.kill('SIGKILL');
     await expect.poll(() => answers(port), { timeout: 10_000 }).toBe(false);

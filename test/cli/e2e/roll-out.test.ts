@@ -37,9 +37,12 @@ describe.skipIf(!requireServer('sshd'))('a roll-out', () => {
       {
         started: (child) => {
           let seen = '';
-          child.stderr!.on('data', (chunk: Buffer) => {
+          // Once: a second interrupt would end bssh itself at once.
+          child.stderr!.on('data', function look(chunk: Buffer) {
             seen += chunk.toString();
-            if (/^begun$/m.test(seen)) child.kill('SIGINT');
+            if (!/^begun$/m.test(seen)) return;
+            child.stderr!.off('data', look);
+            child.kill('SIGINT');
           });
         },
       },

@@ -15,6 +15,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { BLOCK_BYTES, takeBlock } from '../../../client/sftp/blocks.ts';
 import { download } from '../../../client/sftp/download.ts';
 import { Sftp } from '../../../client/sftp/sftp.ts';
 import { Lanes, type TransferProgress } from '../../../client/sftp/transfer.ts';
@@ -305,6 +306,20 @@ describe('writing', () => {
   });
 });
 
+describe('a session that dies while progress is told', () => {
+  test('gives the memory of a part back once', async () => {
+    const { sftp, files, transport } = await fakeServer({ extensions: ['limits'] });
+    const data = randomBytes(8 * BLOCK_BYTES);
+    files.nodes.set('/f', node('file', { data }));
+    // Of the answers that come together, those behind the first are told while the first one is.
+    const take = (): Set<Uint8Array> => new Set(Array.from({ length: 40 }, () => takeBlock()));
+    take();
+    const died = download(sftp, '/f', inside('f'), { onProgress: () => transport.die() });
+    await died.catch(() => {});
+    expect(take().size).toBe(40);
+  });
+});
+
 describe('resuming', () => {
   const size = 60 * 1024 * 1024;
 
@@ -313,6 +328,8 @@ describe('resuming', () => {
     const options = { resume: true } as const;
     const first = await fakeServer({ extensions: ['limits'] });
     first.files.nodes.set('/f', node('file', { data }));
+    // However much is asked for at once, it never has all.
+    first.files.intercept = (_, request) => request.request === 'read' && request.offset >= 55 * 1024 * 1024;
     const died = download(first.sftp, '/f', inside('f'), {
       ...options,
       onProgress: ({ done }) => done > 50 * 1024 * 1024 && first.transport.die(),
