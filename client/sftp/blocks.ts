@@ -11,8 +11,8 @@ export const AT_ONCE_BYTES = 64 * 1024;
 /** Blocks kept for the next transfer. */
 const MOST_KEPT = 16;
 /**
- * From the first byte that has not arrived to the last that was asked for, at most. Also where a resumed transfer goes
- * back to: the end of a part may have holes when its writer died.
+ * From the first byte that has not arrived to the last that was asked for, at most; so an upload that dies has its holes
+ * this near to its end.
  */
 export const SPAN_BYTES = 40 * 1024 * 1024;
 

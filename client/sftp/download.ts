@@ -3,6 +3,7 @@
 import { Fetch } from './fetch.ts';
 import { finishTarget, giveUp, openTarget, type Target, type TargetOptions } from './local-target.ts';
 import type { RemoteFile } from './remote-file.ts';
+import { downloadStart } from './resume.ts';
 import type { Sftp } from './sftp.ts';
 import type { FileStat } from './stat.ts';
 import { checkOptions, notAFile, ofTarget, type TransferResult } from './transfer.ts';
@@ -38,32 +39,38 @@ async function fill(
   target: Target,
   options: DownloadOptions,
 ): Promise<TransferResult> {
-  const limits = await from.sftp.limits();
-  // Files of /proc say that they are empty.
-  const end = stat.size ? stat.size : Number.POSITIVE_INFINITY;
-  let done = target.start;
-  const fetch = new Fetch(
-    {
-      from,
-      fd: target.file.fd,
-      localPath: target.part,
-      start: target.start,
-      end,
-      signal: options.signal,
-      rate: options.rate,
-      onBytes(count) {
-        done += count;
-        options.onProgress?.({ path: from.path, done, total: stat.size });
-      },
-    },
-    limits.read,
-  );
+  const { file, held, part, path } = target;
+  let contiguous = held;
   try {
-    const size = await fetch.run();
+    const start = held > 0 ? await downloadStart(from, file, options) : 0;
+    if (start < held) file.truncate(start);
+    contiguous = start;
+    const limits = await from.sftp.limits();
+    let done = start;
+    const fetch = new Fetch(
+      {
+        from,
+        fd: file.fd,
+        localPath: part,
+        start,
+        // Files of /proc say that they are empty.
+        end: stat.size ? stat.size : Number.POSITIVE_INFINITY,
+        signal: options.signal,
+        rate: options.rate,
+        onBytes(count) {
+          done += count;
+          options.onProgress?.({ path: from.path, done, total: stat.size });
+        },
+      },
+      limits.read,
+    );
+    const size = await fetch.run().finally(() => {
+      contiguous = fetch.contiguous;
+    });
     const attributesKept = await finishTarget(target, stat, size, options);
-    return { moved: done - target.start, size, attributesKept };
+    return { moved: done - start, size, attributesKept };
   } catch (error) {
-    await giveUp(target, fetch.contiguous, options);
-    throw ofTarget(error, target.part, target.path);
+    await giveUp(target, contiguous, options);
+    throw ofTarget(error, part, path);
   }
 }

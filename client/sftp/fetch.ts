@@ -1,7 +1,7 @@
 /**
  * Remote file to local descriptor, pipelined: as many reads in flight as the path holds, gathered in blocks, each block
- * written once. Short answers are asked for again, the end may be unknown. Opens, names and finishes nothing: that is
- * `download.ts`.
+ * written once, and in order: however this process ends, what it leaves has no holes. The end may be unknown. Opens, names
+ * and finishes nothing: that is `download.ts`.
  */
 
 import { SshError } from '../../protocol/index.ts';
@@ -37,10 +37,12 @@ export class Fetch {
   readonly #rate: RateTurn;
   readonly #parts: Parts;
   /** What is not in the local file yet, in the order it was begun. */
-  readonly #missing = new Set<Part>();
+  readonly #missing: Part[] = [];
   /** Behind the last byte that came. */
   #highest: number;
-  #writing = 0;
+  #isWriting = false;
+  /** The local file takes no more. */
+  #isBroken = false;
   /**
    * Whether to ask ahead of answers. Files of /proc do not say where they end, answer short, and go through all
    * before it for each position that does not follow on the last.
@@ -63,8 +65,8 @@ export class Fetch {
       start,
       end,
       take: takeBlock,
-      mayReach: (next) => this.#missing.size === 0 || next - this.contiguous <= this.#span,
-      begun: (part) => void this.#missing.add(part),
+      mayReach: (next) => this.#missing.length === 0 || next - this.contiguous <= this.#span,
+      begun: (part) => void this.#missing.push(part),
       heard: (...heard) => this.#heard(...heard),
     });
     this.#highest = start;
@@ -73,8 +75,7 @@ export class Fetch {
 
   /** Everything before this is in the local file. */
   get contiguous(): number {
-    const [first] = this.#missing;
-    return first ? first.at : this.#parts.next;
+    return Math.min(this.#missing[0]?.at ?? this.#parts.next, this.#parts.end);
   }
 
   get #span(): number {
@@ -117,6 +118,7 @@ export class Fetch {
   }
 
   #heard(part: Part, from: number, answer: Answer): void {
+    if (!this.#settle) return drop(part);
     if (answer.kind === 'data') {
       this.#highest = Math.max(this.#highest, part.at + from + answer.data.length);
       this.#options.onBytes(answer.data.length);
@@ -124,51 +126,70 @@ export class Fetch {
     }
     const error = answer.kind === 'failed' ? answer.error : part.error;
     if (error) this.#fail(error);
-    if (part.open === 0 && (this.#error || part.asked >= part.length)) this.#store(part);
+    this.#store();
     this.#pump();
   }
 
-  /** Nothing of `part` is under way any more. */
-  #store(part: Part): void {
-    const length = Math.min(this.#parts.end - part.at, part.length);
-    const { memory } = part;
-    // Progress that ends the session has the answers still due told within the telling of this one: only one of them has it.
-    part.memory = undefined;
-    if (this.#error || length <= 0 || memory === undefined) {
-      if (memory !== undefined) giveBlock(memory);
-      // A part that failed stays on the list: nothing behind it counts as arrived.
-      if (!this.#error) this.#missing.delete(part);
-      return;
+  /** Writes what is whole and has nothing missing before it, one part at a time. What came before a failure is kept. */
+  #store(): void {
+    for (;;) {
+      const [part] = this.#missing;
+      if (!part || this.#isWriting || this.#isBroken) return;
+      if (part.error || part.open > 0 || part.asked < part.length) return;
+      const length = Math.min(this.#parts.end - part.at, part.length);
+      const { memory } = part;
+      if (memory === undefined || length <= 0) {
+        this.#missing.shift();
+        drop(part);
+        continue;
+      }
+      // Given back here, whatever happens to the part.
+      part.memory = undefined;
+      this.#isWriting = true;
+      let isLater = false;
+      writeAll(this.#options.fd, memory.subarray(0, length), part.at, (error) => {
+        this.#isWriting = false;
+        giveBlock(memory);
+        if (error) {
+          this.#isBroken = true;
+          this.#fail(fileError(error, this.#options.localPath));
+        } else this.#missing.shift();
+        if (!isLater) return;
+        this.#store();
+        this.#pump();
+      });
+      isLater = true;
     }
-    this.#writing++;
-    writeAll(this.#options.fd, memory.subarray(0, length), part.at, (error) => {
-      this.#writing--;
-      giveBlock(memory);
-      if (error) this.#fail(fileError(error, this.#options.localPath));
-      else this.#missing.delete(part);
-      this.#pump();
-    });
   }
 
   #fail(error: unknown): void {
     this.#error ??= error instanceof SshError ? error : new SshError('lost', String(error), { cause: error });
     this.#parts.stop();
+    this.#store();
     this.#finish();
   }
 
   #finish(): void {
-    if (!this.#settle || this.#writing > 0) return;
+    if (!this.#settle || this.#isWriting) return;
     if (!this.#error) {
-      if (this.#missing.size > 0 || this.#parts.hasMore) return;
+      if (this.#missing.length > 0 || this.#parts.hasMore) return;
       if (this.#highest > this.#parts.end) this.#error = changed(this.#options.from.path);
     }
     const { resolve, reject } = this.#settle;
     this.#settle = undefined;
+    for (const part of this.#missing) drop(part);
     this.#rate.end();
     offAbort(this.#options.signal, this.#abort);
     if (this.#error) reject(this.#error);
     else resolve(this.#parts.end);
   }
+}
+
+/** Gives the memory of a part back that is not to be written. What is under way still goes there. */
+function drop(part: Part): void {
+  if (part.open > 0 || part.memory === undefined) return;
+  giveBlock(part.memory);
+  part.memory = undefined;
 }
 
 /** The end of the file came before bytes that are there: it was cut while it was read. */

@@ -76,6 +76,11 @@ export class LocalFile {
     return localSync(this.path, () => fstatSync(this.fd));
   }
 
+  /** Little content; how many bytes came, fewer at the end of the file. */
+  read(into: Uint8Array, position: number): number {
+    return localSync(this.path, () => readSync(this.fd, into, 0, into.length, position));
+  }
+
   truncate(size: number): void {
     localSync(this.path, () => ftruncateSync(this.fd, size));
   }

@@ -4,7 +4,6 @@
  */
 
 import { constants, renameSync, rmSync, type Stats } from 'node:fs';
-import { SPAN_BYTES } from './blocks.ts';
 import { LocalFile, localSync, lookLocal, resolveLocal } from './local-file.ts';
 import { toLocal } from './safe-names.ts';
 import type { FileStat } from './stat.ts';
@@ -24,7 +23,8 @@ export interface Target {
   /** Where it is written; the same as `path` when not atomic. */
   readonly part: string;
   readonly file: LocalFile;
-  readonly start: number;
+  /** Bytes that an earlier try left. */
+  readonly held: number;
   /** What stood there before. */
   readonly before: Stats | undefined;
 }
@@ -50,17 +50,18 @@ export function openTarget(localPath: string, stat: SourceStat, options: TargetO
 }
 
 function openPart(path: string, part: string, mode: number, before: Stats | undefined, resume: boolean): Target {
-  const flags = constants.O_WRONLY | constants.O_CREAT | (constants.O_NOFOLLOW ?? 0);
+  // What an earlier try left is looked at.
+  const access = resume ? constants.O_RDWR : constants.O_WRONLY | constants.O_EXCL;
+  const flags = access | constants.O_CREAT | (constants.O_NOFOLLOW ?? 0);
   // Ours to write whatever the source's bits are; those come at the end.
-  const file = new LocalFile(part, resume ? flags : flags | constants.O_EXCL, mode | 0o600);
-  const size = resume ? file.stat().size : 0;
-  return { path, part, file, before, start: Math.max(0, size - SPAN_BYTES) };
+  const file = new LocalFile(part, flags, mode | 0o600);
+  return { path, part, file, before, held: resume ? file.stat().size : 0 };
 }
 
 function direct(path: string, mode: number, before: Stats | undefined): Target {
   // No O_NOFOLLOW on Windows, and no links to fear from a server there.
   const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC | (constants.O_NOFOLLOW ?? 0);
-  return { path, part: path, file: new LocalFile(path, flags, mode), before, start: 0 };
+  return { path, part: path, file: new LocalFile(path, flags, mode), before, held: 0 };
 }
 
 const refused = (error: unknown): boolean =>
@@ -105,7 +106,7 @@ function worked(work: () => void): boolean {
 
 export async function giveUp(target: Target, contiguous: number, options: TargetOptions): Promise<void> {
   const { path, part, file } = target;
-  // What is kept for the next try ends where the holes begin.
+  // What is kept for the next try ends where this one got to.
   if (options.resume && part !== path) worked(() => file.truncate(contiguous));
   await file.close(Number.POSITIVE_INFINITY).catch(() => {});
   if (!options.resume && part !== path) worked(() => rmSync(toLocal(part), { force: true }));

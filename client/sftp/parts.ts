@@ -4,6 +4,7 @@
  * their reader's.
  */
 
+import { SshError } from '../../protocol/index.ts';
 import { BLOCK_BYTES } from './blocks.ts';
 import type { Answer } from './link.ts';
 import type { RemoteFile } from './remote-file.ts';
@@ -123,14 +124,19 @@ export class Parts {
       this.#end = Math.min(this.#end, part.at + from);
       this.#cut(part, from);
     } else if (answer.kind === 'failed') this.#cut(part, from, answer.error);
-    else if (answer.kind === 'data' && !this.#isStopped && from + answer.data.length < to) {
-      try {
-        this.#read(part, from + answer.data.length, to);
-      } catch (error) {
-        this.#cut(part, from + answer.data.length, error as Error);
-      }
-    }
+    else if (answer.kind === 'data' && from + answer.data.length < to)
+      this.#askAgain(part, from + answer.data.length, to);
     this.#options.heard(part, from, answer);
+  }
+
+  /** A short answer. */
+  #askAgain(part: Part, from: number, to: number): void {
+    try {
+      if (this.#isStopped) throw new SshError('closed', 'reading was given up');
+      this.#read(part, from, to);
+    } catch (error) {
+      this.#cut(part, from, error as Error);
+    }
   }
 
   /** Of `part` and of all behind it nothing comes from `length` on: there the file ends, or reading failed. */

@@ -10,6 +10,7 @@ import { BLOCK_BYTES, SPAN_BYTES } from './blocks.ts';
 import { aborted } from './link.ts';
 import { type RateLimit, RateTurn } from './rate.ts';
 import type { RemoteFile } from './remote-file.ts';
+import { PIECE_BYTES } from './resume.ts';
 import type { SharedBlock, SharedFile } from './shared-file.ts';
 import { DISTANCE_MS } from './transfer.ts';
 import { STORE_BYTES, TransferWindow } from './window.ts';
@@ -49,6 +50,9 @@ const BYTES_OF_ALL = 32 * 1024 * 1024;
 const LEAST_BYTES = 1024 * 1024;
 const WORTH_LANES = 4 * 1024 * 1024;
 
+/** The next shorter length that cuts a block in equal requests. */
+const even = (request: number): number => Math.ceil(BLOCK_BYTES / Math.ceil(BLOCK_BYTES / request));
+
 /** Transfers of this process: memory is theirs together. */
 let running = 0;
 
@@ -78,7 +82,7 @@ export class Store {
 
   /** `file` is the same remote file, opened in a session of its own; `most` what that session takes at a time. */
   addLane(file: RemoteFile, most: number): void {
-    const request = Math.min(most, this.#options.rate?.request ?? most);
+    const request = even(Math.min(most, this.#options.rate?.request ?? most));
     const bytes = Math.max(LEAST_BYTES, Math.floor(BYTES_OF_ALL / Math.max(1, running)));
     this.#lanes.push({ file, request, window: new TransferWindow(request, STORE_BYTES, bytes), stalled: false });
     if (this.#settle) this.#pump();
@@ -186,6 +190,8 @@ export class Store {
   #measure(window: TransferWindow): void {
     const shortest = Math.min(window.shortest, this.#options.roundTrip);
     if (this.#toldDistance || shortest < DISTANCE_MS || this.#left < WORTH_LANES) return;
+    // Several lanes leave holes when they are cut off, and shorter ones than this are not found.
+    if (this.#lanes[0]!.request < PIECE_BYTES) return;
     this.#toldDistance = true;
     this.#options.onDistance?.();
   }

@@ -4,8 +4,9 @@
  */
 
 import { SshError } from '../../protocol/index.ts';
-import { BLOCK_BYTES, SPAN_BYTES } from './blocks.ts';
+import { BLOCK_BYTES } from './blocks.ts';
 import type { RemoteFile } from './remote-file.ts';
+import { uploadStart } from './resume.ts';
 import type { Sftp } from './sftp.ts';
 import { SharedFile } from './shared-file.ts';
 import type { FileStat, StatChange } from './stat.ts';
@@ -120,10 +121,33 @@ class Upload {
     return this.#sftp.open(part, this.#options.resume ? 'update' : 'wx', { ...this.#options, permissions });
   }
 
-  async #resumeAt(file: RemoteFile): Promise<number> {
-    const { size = 0 } = await file.stat(this.#options);
-    const safe = Math.max(0, Math.min(size, this.#source.size) - SPAN_BYTES);
-    return Math.floor(safe / BLOCK_BYTES) * BLOCK_BYTES;
+  /** Where to go on in a part that an earlier try may have left, and which ends there then. */
+  async #resumeAt(part: RemoteFile): Promise<number> {
+    const { size = 0 } = await part.stat(this.#options);
+    if (size === 0) return 0;
+    const start = await this.#lookAt(part.path, size);
+    try {
+      await part.setStat({ size: start }, this.#options);
+    } catch (error) {
+      // What stands behind is written over, unless there is too much of it.
+      if (!(error instanceof SshError) || error.code !== 'sftp' || size > this.#source.size) throw error;
+    }
+    return start;
+  }
+
+  async #lookAt(path: string, size: number): Promise<number> {
+    try {
+      const part = await this.#sftp.open(path, 'r', this.#options);
+      try {
+        return await uploadStart(this.#source, part, size, this.#options);
+      } finally {
+        part.close().catch(() => {});
+      }
+    } catch (error) {
+      // Nothing is built on what cannot be looked at.
+      if (hasStatus(error, 'permissionDenied')) return 0;
+      throw error;
+    }
   }
 
   /** Content, attributes, and the handles given back. */
