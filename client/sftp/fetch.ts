@@ -134,7 +134,7 @@ export class Fetch {
   #store(): void {
     for (;;) {
       const [part] = this.#missing;
-      if (!part || this.#isWriting || this.#isBroken) return;
+      if (!part || !this.#settle || this.#isWriting || this.#isBroken) return;
       if (part.error || part.open > 0 || part.asked < part.length) return;
       const length = Math.min(this.#parts.end - part.at, part.length);
       const { memory } = part;
