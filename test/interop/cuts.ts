@@ -110,16 +110,22 @@ class Case {
     chmodSync(join(this.dir, folder, name), 0o666);
   }
 
-  /** At a byte somewhere on the way, or a little behind the end; in the direction of the content or in the other. */
+  /**
+   * At a byte somewhere on the way, or a little behind the end; in the direction of the content or in the other. At times
+   * over a distance: then uploads go through several channels, and leave holes.
+   */
   async #cut(): Promise<string> {
     const withContent = this.#random() < 0.8;
     const cutAt = Math.floor(this.#random() * (withContent ? 4000 + this.#bytes * 1.05 : 20_000));
     const direction = (this.#way === 'upload') === withContent ? 'up' : 'down';
-    await using proxy = await startProxy({ target: this.#setup.server, [direction]: { cutAt } });
+    const delay = this.#random() < 0.4 ? 5 + Math.floor(this.#random() * 20) : 0;
+    const faults = { up: { delay }, down: { delay }, [direction]: { delay, cutAt } };
+    await using proxy = await startProxy({ target: this.#setup.server, ...faults });
     const { code, err } = await this.#transfer(proxy);
     if (code === 0) this.#check(true);
-    if (code === null) throw new Error(`cut ${direction} at ${cutAt} it never ended: ${err}`);
-    return `cut ${direction} at ${cutAt} (${code})`;
+    const cut = `cut ${direction} at ${cutAt}${delay > 0 ? `, ${delay} ms away` : ''}`;
+    if (code === null) throw new Error(`${cut} it never ended: ${err}`);
+    return `${cut} (${code})`;
   }
 
   async #killed(): Promise<string> {
