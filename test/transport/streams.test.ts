@@ -1,6 +1,6 @@
 // Sockets: dialling and its errors, listening, and the byte streams that both give.
 import { once } from 'node:events';
-import { connect } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import { PassThrough } from 'node:stream';
 import { describe, expect, it, vi } from 'vitest';
 import type { ByteStream } from '../../transport/byte-stream.ts';
@@ -60,6 +60,26 @@ describe('dial', () => {
     await new Promise((resolve) => setTimeout(resolve, 50));
     const client = collect(stream);
     await eventually(() => expect(client).toMatchObject({ text: 'early', end: true }));
+    await listening.close();
+  });
+
+  it('tells once that a chunk has left, at once when the system took all of it', async () => {
+    let peer: Socket | undefined;
+    const listening = await listen({ host, port: 0 }, (socket) => void (peer = socket));
+    const stream = await dial({ host, port: listening.port });
+    collect(stream);
+    await eventually(() => expect(peer).toBeDefined());
+    const little = vi.fn();
+    expect(stream.write(new Uint8Array(65_536), little)).toBe(true);
+    expect(little).toHaveBeenCalledTimes(1);
+    // More than the system takes while nobody reads.
+    const much = vi.fn();
+    expect(stream.write(new Uint8Array(64 << 20), much)).toBe(false);
+    expect(much).not.toHaveBeenCalled();
+    peer!.resume();
+    await eventually(() => expect(much).toHaveBeenCalledTimes(1));
+    expect(little).toHaveBeenCalledTimes(1);
+    stream.destroy();
     await listening.close();
   });
 
