@@ -50,7 +50,7 @@ const BYTES_OF_ALL = 32 * 1024 * 1024;
 const LEAST_BYTES = 1024 * 1024;
 const WORTH_LANES = 4 * 1024 * 1024;
 
-/** The next shorter length that cuts a block in equal requests. */
+/** The longest request up to this one that cuts a block in equal pieces. */
 const even = (request: number): number => Math.ceil(BLOCK_BYTES / Math.ceil(BLOCK_BYTES / request));
 
 /** Transfers of this process: memory is theirs together. */

@@ -144,8 +144,8 @@ class Upload {
         part.close().catch(() => {});
       }
     } catch (error) {
-      // Nothing is built on what cannot be looked at.
-      if (hasStatus(error, 'permissionDenied')) return 0;
+      // Nothing is built on what the server does not show.
+      if (error instanceof SshError && error.code === 'sftp') return 0;
       throw error;
     }
   }
