@@ -13,6 +13,7 @@ import { ProxySession, proxiedHead, proxiedPayload } from '../protocol/control/p
 import { nobleCrypto } from '../protocol/crypto/noble.ts';
 import { SshError } from '../protocol/errors.ts';
 import { connectionMessages } from '../protocol/messages/connection.ts';
+import { drain } from '../test/protocol/connection/drain.ts';
 import { anyValue, valueOrMalformed } from './arbitraries/messages.ts';
 
 const anyControl = fc
@@ -100,22 +101,6 @@ it('names every forwarding so that it is understood, and no other', () => {
     }),
   );
 });
-
-/** What a mux sends, as payloads. */
-function drain(mux: Mux): Uint8Array[] {
-  const sent: Uint8Array[] = [];
-  const reserve = (length: number): Uint8Array => {
-    const payload = new Uint8Array(length);
-    sent.push(payload);
-    return payload;
-  };
-  mux.fill(
-    reserve,
-    () => {},
-    () => false,
-  );
-  return sent;
-}
 
 const anyPayload = fc.oneof(
   fc.uint8Array({ minLength: 1, maxLength: 30 }),

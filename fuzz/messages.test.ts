@@ -91,10 +91,8 @@ describe('channel data by hand', () => {
         for (const chunk of chunks) channel.write(chunk, type);
         const data = Uint8Array.from(chunks.flatMap((chunk) => [...chunk]));
         let formed: Uint8Array | undefined;
-        channel.fill(
-          (length) => (formed = new Uint8Array(length)),
-          () => {},
-        );
+        const reserve = (length: number): Uint8Array => (formed = new Uint8Array(length));
+        channel.fill({ full: true, reserve, commit: () => {} }, true);
         if (data.length === 0) {
           expect(formed).toBeUndefined();
           return;

@@ -67,15 +67,17 @@ class End {
   fill(count: number): boolean {
     let formed = 0;
     let packet: Uint8Array;
-    this.mux.fill(
-      (length) => (packet = new Uint8Array(length)),
-      () => {
+    this.mux.fill({
+      reserve: (length) => (packet = new Uint8Array(length)),
+      commit: () => {
         formed++;
         this.#check(packet);
         this.wire.push(packet);
       },
-      () => formed >= count,
-    );
+      get full() {
+        return formed >= count;
+      },
+    });
     return formed > 0;
   }
 

@@ -82,8 +82,6 @@ export type SessionEvent =
 const KEEPALIVE = 'keepalive@openssh.com';
 /** As long as it takes for a PING to have the size of one key in a channel. */
 const FAKE_KEY = new Uint8Array(5);
-/** Bytes formed in one `takeOutput`: enough for a socket write to be worth its cost, few enough to stay fair. */
-const OUTPUT_BUDGET = 256 * 1024;
 
 const earliest = (a: number | undefined, b: number | undefined): number | undefined =>
   a === undefined ? b : b === undefined ? a : Math.min(a, b);
@@ -116,9 +114,6 @@ export class Session {
   #acknowledgements: Acknowledgements | undefined;
   #now: number;
   readonly #liveness: Liveness;
-  readonly #reserve: (length: number) => Uint8Array;
-  readonly #commit: () => void;
-  readonly #full: () => boolean;
 
   constructor(options: SessionOptions) {
     const { role, crypto } = options;
@@ -132,10 +127,6 @@ export class Session {
     this.#identification = wire;
     this.#versionReader = new VersionReader(role === 'client');
     this.#outbound = new Outbound(crypto);
-    const outbound = this.#outbound;
-    this.#reserve = (length) => outbound.reserve(length);
-    this.#commit = () => outbound.commit();
-    this.#full = () => outbound.pending >= OUTPUT_BUDGET || (this.#authenticated && this.#rekeyDue());
     this.#policy = new RekeyPolicy(options.rekey ?? {}, options.now);
     this.mux = new Mux((event) => this.#muxEvent(event), {
       now: () => this.#now,
@@ -194,6 +185,7 @@ export class Session {
       finished: (algorithms, rekey) => {
         this.#negotiated = algorithms;
         this.#policy.restart(algorithms, this.#now);
+        this.#outbound.limit(this.#policy.mostPackets, this.#policy.mostBytes);
         this.#events.emit({ type: 'ready', algorithms, rekey });
       },
       note: (text) => this.#note(text),
@@ -523,7 +515,7 @@ export class Session {
     if (this.#keystrokes?.step(this.#now)) this.#control.push(Ping.encode({ data: FAKE_KEY }));
     this.#formControl();
     if (!this.#authenticated) return;
-    this.mux.fill(this.#reserve, this.#commit, this.#full);
+    this.mux.fill(this.#outbound);
     if (this.#outbound.packets !== packets && this.#rekeyDue()) this.#kex.start();
   }
 

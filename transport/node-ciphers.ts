@@ -12,7 +12,7 @@ import {
   type KeyObject,
   pbkdf2Sync,
 } from 'node:crypto';
-import type { Cipher, CryptoProvider, HashName } from '../protocol/index.ts';
+import { type Cipher, type CryptoProvider, type HashName, release } from '../protocol/index.ts';
 
 export const plain = (buffer: Buffer): Uint8Array =>
   new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.byteLength);
@@ -70,12 +70,14 @@ export const aesGcm: CryptoProvider['aesGcm'] = (keyBytes) => {
   // A KeyObject is a sixth cheaper a packet than raw bytes.
   const key: KeyObject = createSecretKey(keyBytes);
   return {
-    seal(nonce, aad, data) {
+    seal(nonce, aad, data, tag) {
       const cipher = createCipheriv(algorithm, key, nonce, gcmOptions);
       cipher.setAAD(aad);
-      const sealed = plain(cipher.update(data));
+      const sealed = cipher.update(data);
       cipher.final();
-      return { data: sealed, tag: plain(cipher.getAuthTag()) };
+      data.set(sealed);
+      tag.set(cipher.getAuthTag());
+      release(sealed);
     },
     open(nonce, aad, data, tag) {
       if (tag.length !== gcmTagLength) return undefined;

@@ -22,6 +22,7 @@ import {
   ChannelSuccess,
   ChannelWindowAdjust,
 } from '../messages/connection.ts';
+import type { PayloadSink } from '../packet/payload-sink.ts';
 import { Queue } from '../queue.ts';
 import { getU32, putU32 } from '../wire/writer.ts';
 import { enqueue, type Inlet, newInlet } from './inlet.ts';
@@ -66,7 +67,6 @@ export const channelDefaults = {
   writeMark: 512 * 1024,
 } as const;
 
-/** The way from a channel to its connection: control payloads, events, and "I have something to send". */
 /** Time, as far as windows have to do with it. */
 export interface Pace {
   /** Milliseconds. */
@@ -75,6 +75,7 @@ export interface Pace {
   roundTrip(): number | undefined;
 }
 
+/** The way from a channel to its connection. */
 export interface ChannelPort {
   /** Without it every window that a reader keeps up with may grow. */
   readonly pace?: Pace | undefined;
@@ -298,33 +299,43 @@ export class Channel {
     return this.#state === 'open' && this.#outBytes > 0 && this.#peerWindow > 0 && !this.#closeSent && !this.held;
   }
 
-  /** Forms at most one data packet through `reserve`/`commit`; returns the payload's length, 0 for nothing to do. */
-  fill(reserve: (length: number) => Uint8Array, commit: () => void): number {
-    if (!this.sendable) return 0;
-    const first = this.#out.peek()!;
-    const type = first.type;
-    const room = Math.min(this.#peerWindow, this.#peerMaxPacket);
-    // Chunks of one type are joined, so that many small writes do not become many small packets.
-    let length = 0;
-    for (let i = 0; i < this.#out.length && length < room; i++) {
-      const chunk = this.#out.peek(i)!;
-      if (chunk.type !== type) break;
-      length += chunk.data.length - (i === 0 ? this.#outAt : 0);
-    }
-    length = Math.min(length, room);
+  /**
+   * Forms a data packet, and more of them up to a full sink where it `isAlone`, without others that wait for their turn.
+   * False when there is none to form.
+   */
+  fill(sink: PayloadSink, isAlone: boolean): boolean {
+    if (!this.sendable) return false;
+    do this.#formPacket(sink);
+    while (isAlone && this.sendable && !sink.full);
+    this.#port.used(this);
+    return true;
+  }
+
+  #formPacket(sink: PayloadSink): void {
+    const { type } = this.#out.peek()!;
+    const length = this.#joined(type, Math.min(this.#peerWindow, this.#peerMaxPacket));
     const head = type === 0 ? DATA_HEAD : EXTENDED_HEAD;
-    const payload = reserve(head + length);
+    const payload = sink.reserve(head + length);
     payload[0] = type === 0 ? ChannelData.number : ChannelExtendedData.number;
     putU32(payload, 1, this.#peerId);
     if (type !== 0) putU32(payload, 5, type);
     putU32(payload, head - 4, length);
     this.#copyOut(payload, head, length);
-    commit();
+    sink.commit();
     this.#outBytes -= length;
     this.#peerWindow -= length;
-    this.#port.used(this);
-    this.#afterFill();
-    return head + length;
+    if (this.#outBytes <= this.#writeMark / 2) this.#drained();
+  }
+
+  /** Chunks of one type are joined, up to `room`, so that many small writes do not become many small packets. */
+  #joined(type: number, room: number): number {
+    let length = -this.#outAt;
+    for (let i = 0; i < this.#out.length && length < room; i++) {
+      const chunk = this.#out.peek(i)!;
+      if (chunk.type !== type) break;
+      length += chunk.data.length;
+    }
+    return Math.min(length, room);
   }
 
   #copyOut(payload: Uint8Array, at: number, length: number): void {
@@ -344,9 +355,10 @@ export class Channel {
     }
   }
 
-  #afterFill(): void {
+  /** Little is left. */
+  #drained(): void {
     if (this.#outBytes === 0) this.#flushEnd();
-    if (this.#wantsWritable && this.#outBytes <= this.#writeMark / 2) {
+    if (this.#wantsWritable) {
       this.#wantsWritable = false;
       this.#port.signal(this, { what: 'writable' });
     }

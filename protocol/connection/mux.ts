@@ -26,6 +26,7 @@ import {
 } from '../messages/connection.ts';
 import { Unimplemented } from '../messages/transport.ts';
 import { PayloadQueue } from '../packet/payload-queue.ts';
+import type { PayloadSink } from '../packet/payload-sink.ts';
 import { getU32 } from '../wire/writer.ts';
 import { Channel, type ChannelOptions, type ChannelPort, type ChannelSignal, type Pace } from './channel.ts';
 import { IdleWatch } from './idle.ts';
@@ -209,19 +210,19 @@ export class Mux {
 
   // ---- output
 
-  /** Forms control messages, then channel data round-robin, until `full()`. */
-  fill(reserve: (length: number) => Uint8Array, commit: () => void, full: () => boolean): void {
-    this.#fillControl(reserve, commit, full);
-    for (let formed = true; formed && !full(); this.#turn++) {
+  /** Forms control messages, then channel data round-robin, until the sink is full. */
+  fill(sink: PayloadSink): void {
+    this.#fillControl(sink);
+    for (let formed = true; formed && !sink.full; this.#turn++) {
       formed = false;
       const sources = this.#sources();
-      for (let i = 0; i < sources.length && !full(); i++) {
-        const source = sources[(i + this.#turn) % sources.length]!;
-        if (source.fill(reserve, commit) > 0) formed = true;
+      const isAlone = sources.length === 1;
+      for (let i = 0; i < sources.length && !sink.full; i++) {
+        if (sources[(i + this.#turn) % sources.length]!.fill(sink, isAlone)) formed = true;
       }
     }
     // Data that drained may have left an EOF or CLOSE behind.
-    this.#fillControl(reserve, commit, full);
+    this.#fillControl(sink);
   }
 
   /** Who has something to send. Asked for every round of packets, so without intermediate lists. */
@@ -232,11 +233,11 @@ export class Mux {
     return sources;
   }
 
-  #fillControl(reserve: (length: number) => Uint8Array, commit: () => void, full: () => boolean): void {
-    while (!this.#control.isEmpty && !full()) {
+  #fillControl(sink: PayloadSink): void {
+    while (!this.#control.isEmpty && !sink.full) {
       const payload = this.#control.shift()!;
-      reserve(payload.length).set(payload);
-      commit();
+      sink.reserve(payload.length).set(payload);
+      sink.commit();
     }
   }
 

@@ -27,6 +27,7 @@ import {
   OpenFailure,
 } from '../messages/connection.ts';
 import { PayloadQueue } from '../packet/payload-queue.ts';
+import type { PayloadSink } from '../packet/payload-sink.ts';
 import { getU32, putU32 } from '../wire/writer.ts';
 import { DATA_HEAD, EXTENDED_HEAD } from './channel.ts';
 import type { IncomingOpen } from './mux.ts';
@@ -317,13 +318,14 @@ export class Relay {
     return !this.#queue.isEmpty;
   }
 
-  fill(reserve: (length: number) => Uint8Array, commit: () => void): number {
+  /** Sends one packet on; false where none waits. */
+  fill(sink: PayloadSink): boolean {
     const payload = this.#queue.shift();
-    if (payload === undefined) return 0;
-    reserve(payload.length).set(payload);
-    commit();
+    if (payload === undefined) return false;
+    sink.reserve(payload.length).set(payload);
+    sink.commit();
     if (this.#closed) this.#checkGone();
     else if (this.#queue.isEmpty) this.#port.drained();
-    return payload.length;
+    return true;
   }
 }

@@ -12,6 +12,7 @@ import { malformed, SshError } from '../errors.ts';
 import type { Binding } from '../kex/machine.ts';
 import { limits } from '../limits.ts';
 import { connectionMessages } from '../messages/connection.ts';
+import type { PayloadSink } from '../packet/payload-sink.ts';
 import type { SessionEvent } from '../session.ts';
 import type { SessionCore } from '../session-core.ts';
 import { SessionEvents } from '../session-events.ts';
@@ -39,6 +40,55 @@ export function proxiedHead(length: number): Uint8Array {
   return head;
 }
 
+/** Payloads as proxied packets, one behind the other in a block that grows. */
+class ProxiedPackets implements PayloadSink {
+  #block: Uint8Array = new Uint8Array(0);
+  #used = 0;
+  #reserved = 0;
+  #spare: Uint8Array | undefined;
+
+  get full(): boolean {
+    return this.#used >= OUTPUT_BUDGET;
+  }
+
+  reserve(length: number): Uint8Array {
+    const at = this.#used;
+    this.#reserved = HEAD + length;
+    if (at + this.#reserved > this.#block.length) this.#grow(at + this.#reserved);
+    putU32(this.#block, at, length + 1);
+    this.#block[at + 4] = 0;
+    return this.#block.subarray(at + HEAD, at + this.#reserved);
+  }
+
+  commit(): void {
+    this.#used += this.#reserved;
+    this.#reserved = 0;
+  }
+
+  /** What is formed, which is the caller's now. */
+  take(): Uint8Array | undefined {
+    if (this.#used === 0) return undefined;
+    const output = this.#block.subarray(0, this.#used);
+    this.#block = new Uint8Array(0);
+    this.#used = 0;
+    return output;
+  }
+
+  /** Takes back what `take` gave. */
+  recycle(output: Uint8Array): void {
+    this.#spare ??= new Uint8Array(output.buffer);
+  }
+
+  #grow(need: number): void {
+    const spare = this.#spare;
+    const fits = spare !== undefined && spare.length >= need;
+    if (fits) this.#spare = undefined;
+    const bigger = fits ? spare : new Uint8Array(Math.max(need, this.#block.length * 2, FIRST_BLOCK));
+    bigger.set(this.#block.subarray(0, this.#used));
+    this.#block = bigger;
+  }
+}
+
 export class ProxySession implements SessionCore {
   readonly role = 'client';
   readonly crypto: CryptoProvider;
@@ -49,10 +99,7 @@ export class ProxySession implements SessionCore {
   readonly algorithms = undefined;
   readonly #framer = new ControlFramer();
   readonly #events = new SessionEvents<SessionEvent>();
-  #block: Uint8Array = new Uint8Array(0);
-  #used = 0;
-  #reserved = 0;
-  #spare: Uint8Array | undefined;
+  readonly #packets = new ProxiedPackets();
 
   constructor(crypto: CryptoProvider) {
     this.crypto = crypto;
@@ -117,16 +164,12 @@ export class ProxySession implements SessionCore {
   }
 
   takeOutput(): Uint8Array | undefined {
-    if (!this.#events.ended) this.#guarded(() => this.mux.fill(this.#reserve, this.#commit, this.#full));
-    if (this.#used === 0) return undefined;
-    const output = this.#block.subarray(0, this.#used);
-    this.#block = new Uint8Array(0);
-    this.#used = 0;
-    return output;
+    if (!this.#events.ended) this.#guarded(() => this.mux.fill(this.#packets));
+    return this.#packets.take();
   }
 
   recycle(output: Uint8Array): void {
-    this.#spare ??= new Uint8Array(output.buffer);
+    this.#packets.recycle(output);
   }
 
   tick(now: number): void {
@@ -140,29 +183,6 @@ export class ProxySession implements SessionCore {
   rekey(): void {}
   obscureKeystrokes(): boolean {
     return false;
-  }
-
-  readonly #reserve = (length: number): Uint8Array => {
-    const at = this.#used;
-    this.#reserved = HEAD + length;
-    if (at + this.#reserved > this.#block.length) this.#grow(at + this.#reserved);
-    putU32(this.#block, at, length + 1);
-    this.#block[at + 4] = 0;
-    return this.#block.subarray(at + HEAD, at + this.#reserved);
-  };
-  readonly #commit = (): void => {
-    this.#used += this.#reserved;
-    this.#reserved = 0;
-  };
-  readonly #full = (): boolean => this.#used >= OUTPUT_BUDGET;
-
-  #grow(need: number): void {
-    const spare = this.#spare;
-    const fits = spare !== undefined && spare.length >= need;
-    if (fits) this.#spare = undefined;
-    const bigger = fits ? spare : new Uint8Array(Math.max(need, this.#block.length * 2, FIRST_BLOCK));
-    bigger.set(this.#block.subarray(0, this.#used));
-    this.#block = bigger;
   }
 
   #guarded(step: () => void): void {

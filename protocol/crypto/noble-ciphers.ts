@@ -39,9 +39,10 @@ export const aesCbc: CryptoProvider['aesCbc'] = (keyBytes, iv, direction) => {
 export const aesGcm: CryptoProvider['aesGcm'] = (keyBytes) => {
   const key = Uint8Array.from(keyBytes);
   return {
-    seal(nonce, aad, data) {
+    seal(nonce, aad, data, tag) {
       const out = gcm(key, nonce, aad).encrypt(data);
-      return { data: out.subarray(0, data.length), tag: out.subarray(data.length) };
+      data.set(out.subarray(0, data.length));
+      tag.set(out.subarray(data.length));
     },
     open(nonce, aad, data, tag) {
       if (tag.length !== tagLength) return undefined;

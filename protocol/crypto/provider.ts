@@ -4,7 +4,7 @@
  * A provider is a plain object of small factories, so acceleration is `{ ...noble, aesGcm, hmac, ... }`, row by row. A
  * missing optional row removes the algorithms that need it from our offer; it never fails in mid-handshake. Memory:
  * what a function returns is fresh and the caller's, who may detach it (`release`), so never memory that is used again; what
- * it is given it neither keeps nor changes (keys it may cache).
+ * it is given it neither keeps nor changes (keys it may cache; `Aead.seal` is the exception).
  */
 
 export type HashName = 'md5' | 'sha1' | 'sha256' | 'sha384' | 'sha512';
@@ -26,8 +26,8 @@ export interface Cipher {
 }
 
 export interface Aead {
-  /** `{ data, tag }`, both fresh. */
-  seal(nonce: Uint8Array, aad: Uint8Array, data: Uint8Array): { data: Uint8Array; tag: Uint8Array };
+  /** Encrypts `data` where it lies, and writes the tag to `tag` (16 bytes): a bulk sender's packets are sealed in place. */
+  seal(nonce: Uint8Array, aad: Uint8Array, data: Uint8Array, tag: Uint8Array): void;
   /** Fresh plaintext, or undefined when the tag is wrong. */
   open(nonce: Uint8Array, aad: Uint8Array, data: Uint8Array, tag: Uint8Array): Uint8Array | undefined;
 }

@@ -22,13 +22,20 @@ const MAX_PACKETS = 2 ** 31;
 
 export class RekeyPolicy {
   readonly #limits: RekeyLimits;
-  #maxBytes: number;
+  /** What keys are good for, in either direction. */
+  readonly mostPackets: number;
+  #mostBytes: number;
   #since: number;
 
   constructor(limits: RekeyLimits, now: number) {
     this.#limits = limits;
     this.#since = now;
-    this.#maxBytes = limits.bytes ?? Number.POSITIVE_INFINITY;
+    this.mostPackets = limits.packets ?? MAX_PACKETS;
+    this.#mostBytes = limits.bytes ?? Number.POSITIVE_INFINITY;
+  }
+
+  get mostBytes(): number {
+    return this.#mostBytes;
   }
 
   /** New keys are in place. */
@@ -37,14 +44,13 @@ export class RekeyPolicy {
     // RFC 4344 section 3.2: 2^(block bits / 4) blocks, and 1 GiB for blocks of 64 bits or less.
     const block = Math.min(algorithms.clientToServer.cipher.blockSize, algorithms.serverToClient.cipher.blockSize);
     const byCipher = block >= 16 ? 2 ** 32 * block : 2 ** 30;
-    this.#maxBytes = Math.min(this.#limits.bytes ?? Number.POSITIVE_INFINITY, byCipher);
+    this.#mostBytes = Math.min(this.#limits.bytes ?? Number.POSITIVE_INFINITY, byCipher);
   }
 
   due(inbound: Usage, outbound: Usage, now: number): boolean {
-    const packets = this.#limits.packets ?? MAX_PACKETS;
     if (unused(inbound, outbound)) return false;
-    if (inbound.bytes >= this.#maxBytes || outbound.bytes >= this.#maxBytes) return true;
-    if (inbound.packets >= packets || outbound.packets >= packets) return true;
+    if (inbound.bytes >= this.#mostBytes || outbound.bytes >= this.#mostBytes) return true;
+    if (inbound.packets >= this.mostPackets || outbound.packets >= this.mostPackets) return true;
     return this.#limits.time !== undefined && now - this.#since >= this.#limits.time;
   }
 

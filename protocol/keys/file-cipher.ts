@@ -56,8 +56,9 @@ const aesGcm = (bits: number): FileCipher => ({
   tagLength: 16,
   available: always,
   encrypt(crypto, key, iv, data) {
-    const sealed = crypto.aesGcm(key).seal(iv, none, data);
-    return concatBytes(sealed.data, sealed.tag);
+    const sealed = concatBytes(data, new Uint8Array(16));
+    crypto.aesGcm(key).seal(iv, none, sealed.subarray(0, data.length), sealed.subarray(data.length));
+    return sealed;
   },
   decrypt: (crypto, key, iv, data, tag) => crypto.aesGcm(key).open(iv, none, data, tag),
 });

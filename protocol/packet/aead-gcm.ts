@@ -6,7 +6,6 @@
  */
 
 import type { Aead, CryptoProvider } from '../crypto/provider.ts';
-import { release } from '../memory.ts';
 import { getU32 } from '../wire/writer.ts';
 import { type CipherRow, macFailed, type Opener, type Sealer } from './cipher.ts';
 
@@ -28,11 +27,8 @@ function sealer(aead: Aead, iv: Uint8Array): Sealer {
     ...shape,
     seal(_sequence, packet) {
       const end = packet.length - tagLength;
-      const sealed = aead.seal(nonce, packet.subarray(0, 4), packet.subarray(4, end));
+      aead.seal(nonce, packet.subarray(0, 4), packet.subarray(4, end), packet.subarray(end));
       step(nonce);
-      packet.set(sealed.data, 4);
-      packet.set(sealed.tag, end);
-      release(sealed.data);
     },
   };
 }

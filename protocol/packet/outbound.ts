@@ -10,6 +10,7 @@ import { SshError } from '../errors.ts';
 import { limits } from '../limits.ts';
 import { putU32 } from '../wire/writer.ts';
 import type { Compressor, Sealer } from './cipher.ts';
+import type { PayloadSink } from './payload-sink.ts';
 import { plainSealer } from './plain.ts';
 
 const none = new Uint8Array(0);
@@ -20,16 +21,20 @@ const large = 264 * 1024;
 const randomPool = 4096;
 /** As much as a log-in and a command need. */
 const firstRandom = 512;
+/** Bytes formed before `full`: enough for a socket write to be worth its cost, few enough to stay fair. */
+const OUTPUT_BUDGET = 256 * 1024;
 /** Large arenas that came back and wait for use: as many as a socket takes before it says no, and one being filled. */
 const maxSpares = 3;
 
-export class Outbound {
+export class Outbound implements PayloadSink {
   readonly #crypto: CryptoProvider;
   #sealer: Sealer = plainSealer;
   #compressor: Compressor | undefined;
   #sequence: number;
   #packets = 0;
   #bytes = 0;
+  #mostPackets = Number.POSITIVE_INFINITY;
+  #mostBytes = Number.POSITIVE_INFINITY;
 
   /** `#arena[#from .. #to)` is formed and not taken. */
   #arena: Uint8Array = none;
@@ -42,6 +47,7 @@ export class Outbound {
   readonly #spares: Uint8Array[] = [];
 
   #payload: Uint8Array | undefined;
+  #padding = 0;
   #scratch: Uint8Array = none;
   #random: Uint8Array = none;
   #randomAt = 0;
@@ -69,6 +75,18 @@ export class Outbound {
   /** Bytes formed and not yet taken. */
   get pending(): number {
     return this.#fullBytes + this.#to - this.#from;
+  }
+
+  /** So much was formed that it should be taken, or as much as these keys are good for. */
+  get full(): boolean {
+    if (this.#fullBytes + this.#to - this.#from >= OUTPUT_BUDGET) return true;
+    return this.#packets > 0 && (this.#packets >= this.#mostPackets || this.#bytes >= this.#mostBytes);
+  }
+
+  /** What may be sent before the keys are changed; at least one packet. */
+  limit(packets: number, bytes: number): void {
+    this.#mostPackets = packets;
+    this.#mostBytes = bytes;
   }
 
   /** Where the payload of the next packet must be written; `commit` has to be the next call, any other forgets it. */
@@ -147,20 +165,25 @@ export class Outbound {
   /** Room in the arena for a packet with a payload of `length` bytes; returns the payload's place. */
   #place(length: number): Uint8Array {
     checkLength(length);
-    const need = 5 + length + this.#paddingFor(length) + this.#sealer.tagLength;
-    if (need - this.#sealer.tagLength - 4 > limits.packetLength) throw tooLong(length);
-    if (this.#to + need > this.#arena.length) {
-      const waiting = this.#to - this.#from;
-      // Slices given away fill a small arena too; only what waits shows that a larger one would serve.
-      if (waiting > 0 && waiting + need > this.#arenaSize) this.#arenaSize = Math.min(large, this.#arenaSize * 2);
-      if (waiting > 0) {
-        this.#full.push(this.#arena.subarray(this.#from, this.#to));
-        this.#fullBytes += waiting;
-      }
-      this.#newArena(Math.max(need, this.#arenaSize));
-    }
-    this.#payload = this.#arena.subarray(this.#to + 5, this.#to + 5 + length);
+    const padding = this.#paddingFor(length);
+    if (1 + length + padding > limits.packetLength) throw tooLong(length);
+    const need = 5 + length + padding + this.#sealer.tagLength;
+    if (this.#to + need > this.#arena.length) this.#makeRoom(need);
+    const at = this.#to + 5;
+    this.#padding = padding;
+    this.#payload = this.#arena.subarray(at, at + length);
     return this.#payload;
+  }
+
+  #makeRoom(need: number): void {
+    const waiting = this.#to - this.#from;
+    // Slices given away fill a small arena too; only what waits shows that a larger one would serve.
+    if (waiting > 0 && waiting + need > this.#arenaSize) this.#arenaSize = Math.min(large, this.#arenaSize * 2);
+    if (waiting > 0) {
+      this.#full.push(this.#arena.subarray(this.#from, this.#to));
+      this.#fullBytes += waiting;
+    }
+    this.#newArena(Math.max(need, this.#arenaSize));
   }
 
   /** Less is sent: smaller arenas do, and what was kept for large ones goes. */
@@ -185,16 +208,18 @@ export class Outbound {
 
   /** Length, padding and seal around the payload that stands in the arena. */
   #form(length: number): void {
-    const padding = this.#paddingFor(length);
-    const plain = 5 + length + padding;
-    const packet = this.#arena.subarray(this.#to, this.#to + plain + this.#sealer.tagLength);
-    putU32(packet, 0, plain - 4);
+    const padding = this.#padding;
+    const sealer = this.#sealer;
+    const at = this.#to;
+    const size = 5 + length + padding + sealer.tagLength;
+    const packet = this.#arena.subarray(at, at + size);
+    putU32(packet, 0, 1 + length + padding);
     packet[4] = padding;
-    this.#pad(packet, plain - padding, padding);
-    this.#sealer.seal(this.#sequence, packet);
-    this.#to += packet.length;
+    this.#pad(packet, 5 + length, padding);
+    sealer.seal(this.#sequence, packet);
+    this.#to = at + size;
     this.#packets++;
-    this.#bytes += packet.length;
+    this.#bytes += size;
     this.#sequence = (this.#sequence + 1) >>> 0;
   }
 

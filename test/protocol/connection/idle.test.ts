@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import type { Channel } from '../../../protocol/connection/channel.ts';
 import { Mux, type MuxEvent } from '../../../protocol/connection/mux.ts';
 import { ChannelClose, ChannelData, ChannelOpenConfirmation } from '../../../protocol/messages/connection.ts';
+import { drain } from './drain.ts';
 
 const nothing = new Uint8Array(0);
 
@@ -19,13 +20,7 @@ class Side {
     return channel;
   }
   sent(): number[] {
-    const all: Uint8Array[] = [];
-    this.mux.fill(
-      (length) => all[all.push(new Uint8Array(length)) - 1]!,
-      () => {},
-      () => false,
-    );
-    return all.map((payload) => payload[0]!);
+    return drain(this.mux).map((payload) => payload[0]!);
   }
   expired(): number[] {
     return this.events.flatMap((event) =>

@@ -22,6 +22,7 @@ import {
   RequestSuccess,
 } from '../../../protocol/messages/connection.ts';
 import { Pair, pattern } from '../session/pair.ts';
+import { drain } from './drain.ts';
 
 const nothing = new Uint8Array(0);
 
@@ -34,13 +35,7 @@ class Side {
     return this;
   }
   sent(): Uint8Array[] {
-    const all: Uint8Array[] = [];
-    this.mux.fill(
-      (length) => all[all.push(new Uint8Array(length)) - 1]!,
-      () => {},
-      () => false,
-    );
-    return all;
+    return drain(this.mux);
   }
   numbers(): number[] {
     return this.sent().map((payload) => payload[0]!);
@@ -270,12 +265,30 @@ describe('output', () => {
   it('is shared fairly, and control goes first', () => {
     const side = new Side();
     const channels = [side.open(), side.open(), side.open()];
-    for (const channel of channels) channel.write(new Uint8Array(300));
+    for (const channel of channels) channel.write(new Uint8Array(channel === channels[1] ? 400 : 300).fill(channel.id));
     side.mux.globalRequest('x', false, nothing);
     const sent = side.sent();
     expect(sent[0]![0]).toBe(80);
-    expect(sent.slice(1, 4).map((payload) => payload.length)).toEqual([109, 109, 109]);
-    expect(sent).toHaveLength(10);
+    const data = sent.slice(1);
+    expect(data.map((payload) => payload.length)).toEqual(new Array(10).fill(109));
+    // Each round begins with another one; the one that has more than the rest ends alone.
+    expect(data.map((payload) => payload.at(-1))).toEqual([0, 1, 2, 1, 2, 0, 2, 0, 1, 1]);
+  });
+
+  it('of a channel that is alone goes on until the sink is full', () => {
+    const channel = new Side().open();
+    channel.write(new Uint8Array(1000));
+    let formed = 0;
+    const sink = {
+      reserve: (length: number) => new Uint8Array(length),
+      commit: () => void formed++,
+      get full() {
+        return formed === 3;
+      },
+    };
+    expect([channel.fill(sink, true), formed, channel.buffered]).toEqual([true, 3, 700]);
+    expect([channel.fill(sink, false), formed, channel.buffered]).toEqual([true, 4, 600]);
+    expect([channel.fill(sink, true), channel.buffered, channel.fill(sink, true)]).toEqual([true, 0, false]);
   });
 
   it('nothing is left of a connection that is lost, and each channel hears it once', () => {

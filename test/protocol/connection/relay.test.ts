@@ -14,6 +14,7 @@ import {
   ChannelWindowAdjust,
   GlobalRequest,
 } from '../../../protocol/messages/connection.ts';
+import { drain } from './drain.ts';
 
 const nothing = new Uint8Array(0);
 
@@ -46,18 +47,7 @@ const newRelay = (into: Uint8Array[] = delivered): Relay =>
   });
 
 /** What leaves for the server. */
-function leaving(): Uint8Array[] {
-  const sent: Uint8Array[] = [];
-  ours.fill(
-    (length) => {
-      sent.push(new Uint8Array(length));
-      return sent.at(-1)!;
-    },
-    () => {},
-    () => false,
-  );
-  return sent;
-}
+const leaving = (): Uint8Array[] => drain(ours);
 
 const open = (sender: number): Uint8Array =>
   ChannelOpen.encode({ channelType: 'session', sender, window: 100, maxPacket: 50, body: nothing });

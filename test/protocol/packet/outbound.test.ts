@@ -115,6 +115,31 @@ describe('arenas', () => {
     outbound.rekey(named(crypto, 'aes128-gcm@openssh.com').sealer());
     expect([outbound.packets, outbound.sequence, outbound.bytes]).toEqual([0, 20, 0]);
   });
+
+  it('is full when a socket write’s worth waits, and not once that is taken', () => {
+    const outbound = new Outbound(crypto);
+    while (!outbound.full) outbound.send(pattern(32 * 1024));
+    expect(outbound.packets).toBe(8);
+    outbound.take();
+    expect(outbound.full).toBe(false);
+  });
+
+  it('is full at what its keys are good for, but takes one packet under any', () => {
+    for (const [packets, bytes, formed] of [
+      [3, Number.POSITIVE_INFINITY, 3],
+      [100, 1000, 4],
+      [0, 0, 1],
+    ] as const) {
+      const outbound = new Outbound(crypto);
+      outbound.limit(packets, bytes);
+      while (!outbound.full) outbound.send(pattern(300));
+      expect(outbound.packets).toBe(formed);
+      outbound.take();
+      expect(outbound.full).toBe(true);
+      outbound.rekey(named(crypto, 'aes128-gcm@openssh.com').sealer());
+      expect(outbound.full).toBe(false);
+    }
+  });
 });
 
 describe('use', () => {
