@@ -13,7 +13,7 @@ import { ProxySession, proxiedHead, proxiedPayload } from '../protocol/control/p
 import { nobleCrypto } from '../protocol/crypto/noble.ts';
 import { SshError } from '../protocol/errors.ts';
 import { connectionMessages } from '../protocol/messages/connection.ts';
-import { drain } from '../test/protocol/connection/drain.ts';
+import { drain } from '../test/protocol/connection/payloads.ts';
 import { anyValue, valueOrMalformed } from './arbitraries/messages.ts';
 
 const anyControl = fc

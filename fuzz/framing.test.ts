@@ -112,8 +112,9 @@ describe('splitting', () => {
         writes.forEach(([, take], i) => {
           if (i % 2 === 0) outbound.send(payloads[i]!);
           else {
-            outbound.reserve(payloads[i]!.length).set(payloads[i]!);
-            outbound.commit();
+            outbound.begin(payloads[i]!.length);
+            for (const piece of [payloads[i]!.subarray(0, 9), payloads[i]!.subarray(9)]) outbound.put(piece);
+            outbound.end();
           }
           if (take) drain();
         });

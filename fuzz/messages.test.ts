@@ -9,6 +9,7 @@ import { describe, expect, it } from 'vitest';
 import { Channel, type ChannelSignal } from '../protocol/connection/channel.ts';
 import { SshError } from '../protocol/errors.ts';
 import { ChannelData, ChannelExtendedData } from '../protocol/messages/connection.ts';
+import { Payloads } from '../test/protocol/connection/payloads.ts';
 import { anyMessage, bodies, definitions, harm, messages, valueOrMalformed } from './arbitraries/messages.ts';
 
 it('knows them all', () => {
@@ -90,9 +91,9 @@ describe('channel data by hand', () => {
         const channel = open();
         for (const chunk of chunks) channel.write(chunk, type);
         const data = Uint8Array.from(chunks.flatMap((chunk) => [...chunk]));
-        let formed: Uint8Array | undefined;
-        const reserve = (length: number): Uint8Array => (formed = new Uint8Array(length));
-        channel.fill({ full: true, reserve, commit: () => {} }, true);
+        const payloads = new Payloads(1);
+        channel.fill(payloads, true);
+        const [formed] = payloads.sent;
         if (data.length === 0) {
           expect(formed).toBeUndefined();
           return;

@@ -16,6 +16,7 @@ import {
   ChannelOpenConfirmation,
   ChannelWindowAdjust,
 } from '../protocol/messages/connection.ts';
+import { Payloads } from '../test/protocol/connection/payloads.ts';
 
 type Op =
   | { readonly do: 'write'; readonly end: 0 | 1; readonly length: number; readonly type: 0 | 1 | 2 }
@@ -65,20 +66,12 @@ class End {
 
   /** Forms up to `count` packets and checks each against what RFC 4254 section 5 allows. */
   fill(count: number): boolean {
-    let formed = 0;
-    let packet: Uint8Array;
-    this.mux.fill({
-      reserve: (length) => (packet = new Uint8Array(length)),
-      commit: () => {
-        formed++;
-        this.#check(packet);
-        this.wire.push(packet);
-      },
-      get full() {
-        return formed >= count;
-      },
-    });
-    return formed > 0;
+    const payloads = new Payloads(count);
+    this.mux.fill(payloads);
+    const { sent } = payloads;
+    for (const packet of sent) this.#check(packet);
+    this.wire.push(...sent);
+    return sent.length > 0;
   }
 
   #check(packet: Uint8Array): void {

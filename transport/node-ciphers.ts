@@ -70,13 +70,14 @@ export const aesGcm: CryptoProvider['aesGcm'] = (keyBytes) => {
   // A KeyObject is a sixth cheaper a packet than raw bytes.
   const key: KeyObject = createSecretKey(keyBytes);
   return {
-    seal(nonce, aad, data, tag) {
+    seal(nonce, aad, text) {
+      const end = text.length - gcmTagLength;
       const cipher = createCipheriv(algorithm, key, nonce, gcmOptions);
       cipher.setAAD(aad);
-      const sealed = cipher.update(data);
+      const sealed = cipher.update(text.subarray(0, end));
       cipher.final();
-      data.set(sealed);
-      tag.set(cipher.getAuthTag());
+      text.set(sealed);
+      text.set(cipher.getAuthTag(), end);
       release(sealed);
     },
     open(nonce, aad, data, tag) {

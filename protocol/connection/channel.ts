@@ -67,6 +67,14 @@ export const channelDefaults = {
   writeMark: 512 * 1024,
 } as const;
 
+function extendedHead(peerId: number, type: number): Uint8Array {
+  const head = new Uint8Array(EXTENDED_HEAD);
+  head[0] = ChannelExtendedData.number;
+  putU32(head, 1, peerId);
+  putU32(head, 5, type);
+  return head;
+}
+
 /** Time, as far as windows have to do with it. */
 export interface Pace {
   /** Milliseconds. */
@@ -115,6 +123,8 @@ export class Channel {
   #discard = false;
 
   #peerId = -1;
+  /** Stands before our data. */
+  readonly #head = new Uint8Array(DATA_HEAD);
   #peerWindow = 0;
   #peerMaxPacket = 0;
   readonly #out = new Queue<Chunk>();
@@ -314,14 +324,12 @@ export class Channel {
   #formPacket(sink: PayloadSink): void {
     const { type } = this.#out.peek()!;
     const length = this.#joined(type, Math.min(this.#peerWindow, this.#peerMaxPacket));
-    const head = type === 0 ? DATA_HEAD : EXTENDED_HEAD;
-    const payload = sink.reserve(head + length);
-    payload[0] = type === 0 ? ChannelData.number : ChannelExtendedData.number;
-    putU32(payload, 1, this.#peerId);
-    if (type !== 0) putU32(payload, 5, type);
-    putU32(payload, head - 4, length);
-    this.#copyOut(payload, head, length);
-    sink.commit();
+    const head = type === 0 ? this.#head : extendedHead(this.#peerId, type);
+    putU32(head, head.length - 4, length);
+    sink.begin(head.length + length);
+    sink.put(head);
+    this.#copyOut(sink, length);
+    sink.end();
     this.#outBytes -= length;
     this.#peerWindow -= length;
     if (this.#outBytes <= this.#writeMark / 2) this.#drained();
@@ -338,16 +346,16 @@ export class Channel {
     return Math.min(length, room);
   }
 
-  #copyOut(payload: Uint8Array, at: number, length: number): void {
+  #copyOut(sink: PayloadSink, length: number): void {
     let left = length;
     while (left > 0) {
       const { data, taken } = this.#out.peek()!;
-      const n = Math.min(left, data.length - this.#outAt);
-      payload.set(data.subarray(this.#outAt, this.#outAt + n), at);
-      at += n;
-      left -= n;
-      this.#outAt += n;
-      if (this.#outAt === data.length) {
+      const from = this.#outAt;
+      const to = Math.min(from + left, data.length);
+      sink.put(to - from === data.length ? data : data.subarray(from, to));
+      left -= to - from;
+      this.#outAt = to;
+      if (to === data.length) {
         this.#out.shift();
         this.#outAt = 0;
         taken?.();
@@ -401,6 +409,8 @@ export class Channel {
   confirmed(peerId: number, window: number, maxPacket: number): void {
     if (this.#state !== 'opening') throw protocolError('a channel was confirmed twice');
     this.#peerId = peerId;
+    this.#head[0] = ChannelData.number;
+    putU32(this.#head, 1, peerId);
     this.#peerWindow = window;
     this.#peerMaxPacket = Math.max(1, Math.min(maxPacket, limits.packetLength / 2));
     this.#state = 'open';

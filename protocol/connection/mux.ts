@@ -236,8 +236,9 @@ export class Mux {
   #fillControl(sink: PayloadSink): void {
     while (!this.#control.isEmpty && !sink.full) {
       const payload = this.#control.shift()!;
-      sink.reserve(payload.length).set(payload);
-      sink.commit();
+      sink.begin(payload.length);
+      sink.put(payload);
+      sink.end();
     }
   }
 
@@ -251,10 +252,10 @@ export class Mux {
       case ChannelExtendedData.number:
         if (payload.length < 5) throw malformed('channel data without a channel');
         return this.#open(getU32(payload, 1)).data(payload);
-      case ChannelWindowAdjust.number: {
-        const { recipient, bytes } = ChannelWindowAdjust.decode(payload);
-        return this.#open(recipient).adjusted(bytes);
-      }
+      case ChannelWindowAdjust.number:
+        // By hand as data is: a server that takes a file sends one for every 64 KiB.
+        if (payload.length !== ADJUST_LENGTH) throw malformed(`a window adjust of ${payload.length} bytes`);
+        return this.#open(getU32(payload, 1)).adjusted(getU32(payload, 5));
       case ChannelEof.number:
         return this.#open(ChannelEof.decode(payload).recipient).eofCame();
       case ChannelClose.number:
@@ -350,5 +351,7 @@ export class Mux {
   }
 }
 
+/** Number, recipient, bytes to add. */
+const ADJUST_LENGTH = 9;
 /** An empty language tag, encoded (the field is read as the rest of the message). */
 const EMPTY_STRING = new Uint8Array(4);

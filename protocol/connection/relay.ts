@@ -322,8 +322,9 @@ export class Relay {
   fill(sink: PayloadSink): boolean {
     const payload = this.#queue.shift();
     if (payload === undefined) return false;
-    sink.reserve(payload.length).set(payload);
-    sink.commit();
+    sink.begin(payload.length);
+    sink.put(payload);
+    sink.end();
     if (this.#closed) this.#checkGone();
     else if (this.#queue.isEmpty) this.#port.drained();
     return true;

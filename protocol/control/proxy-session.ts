@@ -44,25 +44,29 @@ export function proxiedHead(length: number): Uint8Array {
 class ProxiedPackets implements PayloadSink {
   #block: Uint8Array = new Uint8Array(0);
   #used = 0;
-  #reserved = 0;
+  /** Where the payload that is put together goes on. */
+  #at = 0;
   #spare: Uint8Array | undefined;
 
   get full(): boolean {
     return this.#used >= OUTPUT_BUDGET;
   }
 
-  reserve(length: number): Uint8Array {
+  begin(length: number): void {
     const at = this.#used;
-    this.#reserved = HEAD + length;
-    if (at + this.#reserved > this.#block.length) this.#grow(at + this.#reserved);
+    if (at + HEAD + length > this.#block.length) this.#grow(at + HEAD + length);
     putU32(this.#block, at, length + 1);
     this.#block[at + 4] = 0;
-    return this.#block.subarray(at + HEAD, at + this.#reserved);
+    this.#at = at + HEAD;
   }
 
-  commit(): void {
-    this.#used += this.#reserved;
-    this.#reserved = 0;
+  put(bytes: Uint8Array): void {
+    this.#block.set(bytes, this.#at);
+    this.#at += bytes.length;
+  }
+
+  end(): void {
+    this.#used = this.#at;
   }
 
   /** What is formed, which is the caller's now. */

@@ -39,10 +39,8 @@ export const aesCbc: CryptoProvider['aesCbc'] = (keyBytes, iv, direction) => {
 export const aesGcm: CryptoProvider['aesGcm'] = (keyBytes) => {
   const key = Uint8Array.from(keyBytes);
   return {
-    seal(nonce, aad, data, tag) {
-      const out = gcm(key, nonce, aad).encrypt(data);
-      data.set(out.subarray(0, data.length));
-      tag.set(out.subarray(data.length));
+    seal(nonce, aad, text) {
+      text.set(gcm(key, nonce, aad).encrypt(text.subarray(0, -tagLength)));
     },
     open(nonce, aad, data, tag) {
       if (tag.length !== tagLength) return undefined;

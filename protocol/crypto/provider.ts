@@ -26,8 +26,8 @@ export interface Cipher {
 }
 
 export interface Aead {
-  /** Encrypts `data` where it lies, and writes the tag to `tag` (16 bytes): a bulk sender's packets are sealed in place. */
-  seal(nonce: Uint8Array, aad: Uint8Array, data: Uint8Array, tag: Uint8Array): void;
+  /** Encrypts `text` where it lies, but for its last 16 bytes, which take the tag: packets are sealed in place. */
+  seal(nonce: Uint8Array, aad: Uint8Array, text: Uint8Array): void;
   /** Fresh plaintext, or undefined when the tag is wrong. */
   open(nonce: Uint8Array, aad: Uint8Array, data: Uint8Array, tag: Uint8Array): Uint8Array | undefined;
 }

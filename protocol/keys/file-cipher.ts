@@ -57,7 +57,7 @@ const aesGcm = (bits: number): FileCipher => ({
   available: always,
   encrypt(crypto, key, iv, data) {
     const sealed = concatBytes(data, new Uint8Array(16));
-    crypto.aesGcm(key).seal(iv, none, sealed.subarray(0, data.length), sealed.subarray(data.length));
+    crypto.aesGcm(key).seal(iv, none, sealed);
     return sealed;
   },
   decrypt: (crypto, key, iv, data, tag) => crypto.aesGcm(key).open(iv, none, data, tag),

@@ -1,7 +1,7 @@
 /**
  * The sending direction: packets are formed in an output arena, padded, sealed in place and counted (RFC 4253 section 6).
  *
- * A payload is written where it will be encrypted (`reserve`, write, `commit`). Several packets go into one arena and so
+ * A payload is put where it will be encrypted (`begin`, `put`, `end`). Several packets go into one arena and so
  * into one write; `take` gives the formed bytes away. How much to form before taking is the caller's decision.
  */
 
@@ -18,6 +18,7 @@ const none = new Uint8Array(0);
 const small = 8 * 1024;
 /** Eight packets of 32 KiB with their headers: with four for each socket write a bulk sender takes a tenth more. */
 const large = 264 * 1024;
+const NOT_BEGUN = -1;
 const randomPool = 4096;
 /** As much as a log-in and a command need. */
 const firstRandom = 512;
@@ -46,7 +47,10 @@ export class Outbound implements PayloadSink {
   #fullBytes = 0;
   readonly #spares: Uint8Array[] = [];
 
-  #payload: Uint8Array | undefined;
+  /** The payload that is put together: where the next of its bytes goes, where they end, and what is left of them. */
+  #payload: Uint8Array = none;
+  #payloadAt = 0;
+  #payloadEnd = NOT_BEGUN;
   #padding = 0;
   #scratch: Uint8Array = none;
   #random: Uint8Array = none;
@@ -89,31 +93,39 @@ export class Outbound implements PayloadSink {
     this.#mostBytes = bytes;
   }
 
-  /** Where the payload of the next packet must be written; `commit` has to be the next call, any other forgets it. */
-  reserve(length: number): Uint8Array {
-    if (this.#compressor === undefined) return this.#place(length);
+  begin(length: number): void {
+    if (this.#compressor === undefined) {
+      this.#place(length);
+      return;
+    }
     checkLength(length);
     if (this.#scratch.length < length) this.#scratch = new Uint8Array(length);
-    this.#payload = this.#scratch.subarray(0, length);
-    return this.#payload;
+    this.#payload = this.#scratch;
+    this.#payloadAt = 0;
+    this.#payloadEnd = length;
   }
 
-  /** Forms the packet from the reserved payload. */
-  commit(): void {
-    let payload = this.#payload;
-    if (payload === undefined) throw new SshError('usage', 'commit without reserve');
-    if (this.#compressor !== undefined) {
-      const squeezed = this.#compressor.process(payload);
-      payload = this.#place(squeezed.length);
-      payload.set(squeezed);
+  put(bytes: Uint8Array): void {
+    if (this.#payloadAt + bytes.length > this.#payloadEnd) throw new SshError('usage', 'more than the payload begun');
+    this.#payload.set(bytes, this.#payloadAt);
+    this.#payloadAt += bytes.length;
+  }
+
+  end(): void {
+    if (this.#payloadAt !== this.#payloadEnd) throw new SshError('usage', 'no whole payload');
+    if (this.#compressor === undefined) this.#form();
+    else {
+      const squeezed = this.#compressor.process(this.#payload.subarray(0, this.#payloadEnd));
+      this.#place(squeezed.length);
+      this.#payload.set(squeezed, this.#payloadAt);
+      this.#form();
     }
-    this.#payload = undefined;
-    this.#form(payload.length);
   }
 
   send(payload: Uint8Array): void {
-    this.reserve(payload.length).set(payload);
-    this.commit();
+    this.begin(payload.length);
+    this.put(payload);
+    this.end();
   }
 
   /** The oldest formed bytes, which now are the caller's, or undefined when there are none. */
@@ -124,7 +136,7 @@ export class Outbound implements PayloadSink {
       return full;
     }
     if (this.#from === this.#to) return undefined;
-    this.#payload = undefined;
+    this.#payloadEnd = NOT_BEGUN;
     const taken = this.#arena.subarray(this.#from, this.#to);
     this.#from = this.#to;
     if (taken.length < this.#arenaSize / 4) this.#shrink();
@@ -146,7 +158,7 @@ export class Outbound implements PayloadSink {
   rekey(sealer: Sealer, compressor?: Compressor): void {
     this.#sealer = sealer;
     this.#compressor = compressor;
-    this.#payload = undefined;
+    this.#payloadEnd = NOT_BEGUN;
     this.#packets = 0;
     this.#bytes = 0;
   }
@@ -154,7 +166,7 @@ export class Outbound implements PayloadSink {
   /** Starts compression without new keys: zlib@openssh.com after authentication. */
   setCompressor(compressor: Compressor): void {
     this.#compressor = compressor;
-    this.#payload = undefined;
+    this.#payloadEnd = NOT_BEGUN;
   }
 
   /** Strict key exchange: numbers start again after NEWKEYS. */
@@ -162,17 +174,17 @@ export class Outbound implements PayloadSink {
     this.#sequence = 0;
   }
 
-  /** Room in the arena for a packet with a payload of `length` bytes; returns the payload's place. */
-  #place(length: number): Uint8Array {
+  /** Room in the arena for a packet with a payload of `length` bytes, which are put next. */
+  #place(length: number): void {
     checkLength(length);
     const padding = this.#paddingFor(length);
     if (1 + length + padding > limits.packetLength) throw tooLong(length);
     const need = 5 + length + padding + this.#sealer.tagLength;
     if (this.#to + need > this.#arena.length) this.#makeRoom(need);
-    const at = this.#to + 5;
     this.#padding = padding;
-    this.#payload = this.#arena.subarray(at, at + length);
-    return this.#payload;
+    this.#payload = this.#arena;
+    this.#payloadAt = this.#to + 5;
+    this.#payloadEnd = this.#payloadAt + length;
   }
 
   #makeRoom(need: number): void {
@@ -207,15 +219,17 @@ export class Outbound implements PayloadSink {
   }
 
   /** Length, padding and seal around the payload that stands in the arena. */
-  #form(length: number): void {
+  #form(): void {
     const padding = this.#padding;
     const sealer = this.#sealer;
     const at = this.#to;
-    const size = 5 + length + padding + sealer.tagLength;
+    const plain = this.#payloadEnd - at;
+    this.#payloadEnd = NOT_BEGUN;
+    const size = plain + padding + sealer.tagLength;
     const packet = this.#arena.subarray(at, at + size);
-    putU32(packet, 0, 1 + length + padding);
+    putU32(packet, 0, plain + padding - 4);
     packet[4] = padding;
-    this.#pad(packet, 5 + length, padding);
+    this.#pad(packet, plain, padding);
     sealer.seal(this.#sequence, packet);
     this.#to = at + size;
     this.#packets++;
@@ -228,8 +242,11 @@ export class Outbound implements PayloadSink {
       this.#random = this.#crypto.random(this.#random.length === 0 ? firstRandom : randomPool);
       this.#randomAt = 0;
     }
-    packet.set(this.#random.subarray(this.#randomAt, this.#randomAt + length), at);
-    this.#randomAt += length;
+    const random = this.#random;
+    let from = this.#randomAt;
+    // So few that a view costs more.
+    for (let to = at; to < at + length; to++) packet[to] = random[from++]!;
+    this.#randomAt = from;
   }
 }
 

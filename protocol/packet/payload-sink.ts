@@ -1,9 +1,10 @@
 /** Where payloads become packets: those of the wire (`Outbound`), or of a control socket. */
 export interface PayloadSink {
-  /** Where the next payload must be written; `commit` has to be the next call. */
-  reserve(length: number): Uint8Array;
+  /** Begins a payload of `length` bytes; they are to be `put`, all of them, before anything else is done with the sink. */
+  begin(length: number): void;
+  put(bytes: Uint8Array): void;
   /** Makes a packet of it. */
-  commit(): void;
+  end(): void;
   /** Enough was formed for now. */
   readonly full: boolean;
 }

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import type { Channel } from '../../../protocol/connection/channel.ts';
 import { Mux, type MuxEvent } from '../../../protocol/connection/mux.ts';
 import { ChannelClose, ChannelData, ChannelOpenConfirmation } from '../../../protocol/messages/connection.ts';
-import { drain } from './drain.ts';
+import { drain } from './payloads.ts';
 
 const nothing = new Uint8Array(0);
 

@@ -22,7 +22,7 @@ import {
   RequestSuccess,
 } from '../../../protocol/messages/connection.ts';
 import { Pair, pattern } from '../session/pair.ts';
-import { drain } from './drain.ts';
+import { drain, Payloads } from './payloads.ts';
 
 const nothing = new Uint8Array(0);
 
@@ -146,6 +146,19 @@ describe('what is not legal for a channel', () => {
     expect(() => side.receive(ChannelFailure.encode({ recipient: channel.id }))).toThrow(protocol);
     expect(() => side.receive(RequestFailure.encode({}))).toThrow(protocol);
     expect(() => side.receive(RequestSuccess.encode({ body: nothing }))).toThrow(protocol);
+  });
+
+  it('an adjust that is not one number and two others long', () => {
+    const side = new Side();
+    const channel = side.open();
+    const adjust = ChannelWindowAdjust.encode({ recipient: channel.id, bytes: 0x8000_0001 });
+    const malformed = expect.objectContaining({ code: 'malformed', by: 'peer' });
+    for (let length = 1; length < adjust.length; length++) {
+      expect(() => side.receive(adjust.subarray(0, length))).toThrow(malformed);
+    }
+    expect(() => side.receive(Uint8Array.of(...adjust, 0))).toThrow(malformed);
+    side.receive(adjust);
+    expect(channel.peerWindow).toBe(0x8000_0001 + 1000);
   });
 
   it('unknown numbers are answered with UNIMPLEMENTED', () => {
@@ -278,17 +291,14 @@ describe('output', () => {
   it('of a channel that is alone goes on until the sink is full', () => {
     const channel = new Side().open();
     channel.write(new Uint8Array(1000));
-    let formed = 0;
-    const sink = {
-      reserve: (length: number) => new Uint8Array(length),
-      commit: () => void formed++,
-      get full() {
-        return formed === 3;
-      },
+    const fill = (isAlone: boolean, most: number): [boolean, number] => {
+      const payloads = new Payloads(most);
+      return [channel.fill(payloads, isAlone), payloads.sent.length];
     };
-    expect([channel.fill(sink, true), formed, channel.buffered]).toEqual([true, 3, 700]);
-    expect([channel.fill(sink, false), formed, channel.buffered]).toEqual([true, 4, 600]);
-    expect([channel.fill(sink, true), channel.buffered, channel.fill(sink, true)]).toEqual([true, 0, false]);
+    expect([fill(true, 3), channel.buffered]).toEqual([[true, 3], 700]);
+    expect([fill(false, 3), channel.buffered]).toEqual([[true, 1], 600]);
+    expect([fill(true, 100), channel.buffered]).toEqual([[true, 6], 0]);
+    expect(fill(true, 100)).toEqual([false, 0]);
   });
 
   it('nothing is left of a connection that is lost, and each channel hears it once', () => {

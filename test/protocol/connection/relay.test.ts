@@ -14,7 +14,7 @@ import {
   ChannelWindowAdjust,
   GlobalRequest,
 } from '../../../protocol/messages/connection.ts';
-import { drain } from './drain.ts';
+import { drain } from './payloads.ts';
 
 const nothing = new Uint8Array(0);
 

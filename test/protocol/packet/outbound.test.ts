@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { named, pattern, suites } from '../../../fuzz/arbitraries/suites.ts';
 import { createNobleCrypto } from '../../../protocol/crypto/noble.ts';
 import { limits } from '../../../protocol/limits.ts';
+import { compressionRows } from '../../../protocol/packet/compression.ts';
 import { Inbound } from '../../../protocol/packet/inbound.ts';
 import { Outbound } from '../../../protocol/packet/outbound.ts';
 import { getU32 } from '../../../protocol/wire/writer.ts';
@@ -143,27 +144,39 @@ describe('arenas', () => {
 });
 
 describe('use', () => {
-  it('refuses empty and overlong payloads and a commit without reserve, and goes on', () => {
+  it('refuses empty and overlong payloads and such as are not what was begun, and goes on', () => {
     const outbound = new Outbound(crypto);
-    expect(() => outbound.reserve(0)).toThrowError(usage);
-    expect(() => outbound.reserve(limits.packetLength)).toThrowError(usage);
-    expect(() => outbound.reserve(2 ** 40)).toThrowError(usage);
-    expect(() => outbound.commit()).toThrowError(usage);
-    outbound.reserve(5);
-    outbound.rekey(named(crypto, 'aes128-gcm@openssh.com').sealer());
-    expect(() => outbound.commit()).toThrowError(usage);
-    outbound.send(pattern(9));
-    outbound.reserve(5);
-    outbound.take();
-    expect(() => outbound.commit()).toThrowError(usage);
-    expect(outbound.sequence).toBe(1);
+    const [suite, bytes] = [named(crypto, 'aes128-gcm@openssh.com'), pattern(5)];
+    expect(() => outbound.begin(0)).toThrowError(usage);
+    expect(() => outbound.begin(limits.packetLength)).toThrowError(usage);
+    expect(() => outbound.begin(2 ** 40)).toThrowError(usage);
+    expect(() => outbound.put(bytes)).toThrowError(usage);
+    expect(() => outbound.end()).toThrowError(usage);
+    const compressors = compressionRows.map((row) => row.compressor);
+    expect(compressors).toContain(undefined);
+    for (const compressor of compressors) {
+      outbound.rekey(suite.sealer(), compressor?.());
+      outbound.begin(8);
+      outbound.put(bytes);
+      expect(() => outbound.end()).toThrowError(usage);
+      expect(() => outbound.put(bytes)).toThrowError(usage);
+      outbound.put(bytes.subarray(2));
+      outbound.rekey(suite.sealer(), compressor?.());
+      expect(() => outbound.end()).toThrowError(usage);
+      outbound.send(pattern(9));
+      outbound.begin(5);
+      outbound.take();
+      expect(() => outbound.put(bytes)).toThrowError(usage);
+      expect(() => outbound.end()).toThrowError(usage);
+    }
+    expect(outbound.sequence).toBe(compressors.length);
   });
 
-  it('forgets a reservation that another replaces', () => {
+  it('forgets a payload that another replaces', () => {
     const outbound = new Outbound(crypto);
-    outbound.reserve(5000).fill(1);
-    outbound.reserve(3).set([7, 8, 9]);
-    outbound.commit();
+    outbound.begin(5000);
+    outbound.put(new Uint8Array(4000).fill(1));
+    outbound.send(Uint8Array.of(7, 8, 9));
     const inbound = new Inbound();
     inbound.feed(outbound.take()!);
     expect(inbound.next()).toEqual(Uint8Array.of(7, 8, 9));
