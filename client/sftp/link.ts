@@ -20,6 +20,8 @@ export class SftpLink {
   readonly #waiting = new Map<number, Waiter>();
   /** Who wants to go on sending once the channel takes more. */
   #stalled: (() => void)[] = [];
+  /** Whose data goes out with the next flush, and is theirs again then. */
+  #lenders: (() => void)[] = [];
   #blocked = false;
   readonly #turn = new Turn(() => this.#flush(), setImmediate);
   #ended: SshError | undefined;
@@ -64,6 +66,14 @@ export class SftpLink {
     if (this.#waiting.size === 0) this.#quietSince = performance.now();
     this.#waiting.set(id, { hear });
     if (!this.#blocked) this.#turn.wanted();
+  }
+
+  /**
+   * Calls `taken` when nothing refers to the data of what was asked last any more; never when the session ends before that,
+   * which the answers tell.
+   */
+  whenTaken(taken: () => void): void {
+    this.#lenders.push(taken);
   }
 
   /** Calls `again` when the channel takes more, or the session is over. */
@@ -119,7 +129,12 @@ export class SftpLink {
     if (this.#blocked || this.#ended) return;
     const chunks = this.client.takeOutput();
     if (chunks.length === 0) return;
-    const wait = this.#transport.send(chunks);
+    const lenders = this.#lenders;
+    this.#lenders = [];
+    const taken = (): void => {
+      for (const tell of lenders) tell();
+    };
+    const wait = this.#transport.send(chunks, lenders.length > 0 ? taken : undefined);
     if (!wait) return;
     this.#blocked = true;
     wait.then(

@@ -73,12 +73,11 @@ export function channelTransport({ io, exit }: ExecHandle): SftpTransport {
     report?.(error);
   };
   return {
-    send(chunks) {
+    send(chunks, taken) {
       let busy: Promise<void> | undefined;
-      for (const chunk of chunks) {
+      for (let i = 0; i < chunks.length && !io.isClosed; i++) {
         // Unwilling only means "soon": what was formed together goes together.
-        busy = io.write(chunk) ?? busy;
-        if (io.isClosed) break;
+        busy = io.write(chunks[i]!, 0, i === chunks.length - 1 ? taken : undefined) ?? busy;
       }
       return busy;
     },

@@ -2,8 +2,8 @@
  * Node streams over an open remote file, with many requests in flight and the bytes in order. They do not close the
  * file: who opened it does.
  *
- * What is read becomes its reader's, a block at a time. What is written is gathered in blocks first, so that
- * short chunks become long requests, and the chunks are their owner's again when `write` calls back. Streams call their
+ * What is read becomes its reader's, a block at a time. What is written in short chunks is gathered in blocks first, so
+ * that it becomes long requests; long ones are sent as they lie. Chunks are their owner's again when `write` calls back. Streams call their
  * user's code, which is not to run, nor to throw, in the middle of what the session does with an answer: so a turn later.
  */
 
@@ -143,6 +143,8 @@ class SftpWritable extends Writable {
   #block: Block | undefined;
   /** What is left of the chunk that was written last, and whom to tell when nothing is. */
   #chunk: Uint8Array | undefined;
+  /** Requests on their way with pieces of it. */
+  #lent = 0;
   #written: ((error?: Error) => void) | undefined;
   #finished: ((error?: Error) => void) | undefined;
   #error: Error | undefined;
@@ -205,11 +207,11 @@ class SftpWritable extends Writable {
     if (this.destroyed) return;
     if (this.#error) return this.#fail(this.#error);
     try {
-      while (this.#chunk && this.#canSend()) this.#gather();
+      while (this.#chunk && this.#canSend()) this.#take();
       // Nothing waits for company while nothing is under way, and at the end nothing waits at all.
       const block = this.#block;
       if (block && block.filled > block.sent && (this.#window!.inFlight === 0 || this.#finished) && this.#canSend())
-        this.#send(block, block.filled);
+        this.#sendBlock(block);
     } catch (error) {
       return this.#fail(error as Error);
     }
@@ -219,7 +221,7 @@ class SftpWritable extends Writable {
   #tell(): void {
     const { open, inFlight } = this.#window!;
     const isGathered = this.#block !== undefined && this.#block.filled > this.#block.sent;
-    if (this.#chunk || (this.#finished ? inFlight > 0 || isGathered : !open)) return;
+    if (this.#chunk || this.#lent > 0 || (this.#finished ? inFlight > 0 || isGathered : !open)) return;
     this.#told()?.();
   }
 
@@ -236,33 +238,56 @@ class SftpWritable extends Writable {
     return false;
   }
 
-  /** Moves what fits of the chunk into the block, and sends what is a whole request. */
-  #gather(): void {
+  /** Sends a request's worth of the chunk, or moves what fits of it into the block, and sends what is a whole request. */
+  #take(): void {
+    const chunk = this.#chunk!;
+    const isGathering = this.#block !== undefined && this.#block.filled > this.#block.sent;
+    const taken = isGathering || chunk.length < this.#request ? this.#gather(chunk) : this.#lend(chunk);
+    this.#chunk = taken === chunk.length ? undefined : chunk.subarray(taken);
+  }
+
+  #lend(chunk: Uint8Array): number {
+    this.#lent++;
+    this.#send(chunk.subarray(0, this.#request));
+    this.#file.sftp.link.whenTaken(() => {
+      this.#lent--;
+      this.#turn.wanted();
+    });
+    return this.#request;
+  }
+
+  #gather(chunk: Uint8Array): number {
     this.#block ??= { memory: takeBlock(), filled: 0, sent: 0, open: 0 };
     const block = this.#block;
     const end = Math.min(block.sent + this.#request, BLOCK_BYTES);
-    const chunk = this.#chunk!;
     const taken = chunk.subarray(0, end - block.filled);
     block.memory.set(taken, block.filled);
     block.filled += taken.length;
-    this.#chunk = taken.length === chunk.length ? undefined : chunk.subarray(taken.length);
-    if (block.filled === end) this.#send(block, end);
+    if (block.filled === end) this.#sendBlock(block);
+    return taken.length;
   }
 
-  #send(block: Block, end: number): void {
+  /** What was gathered. */
+  #sendBlock(block: Block): void {
+    const data = block.memory.subarray(block.sent, block.filled);
+    block.sent = block.filled;
+    block.open++;
+    if (block.sent === BLOCK_BYTES) this.#block = undefined;
+    this.#send(data, () => {
+      if (--block.open === 0 && block.sent === BLOCK_BYTES) giveBlock(block.memory);
+    });
+  }
+
+  #send(data: Uint8Array, answered?: () => void): void {
     const { handle, path, sftp } = this.#file;
     const window = this.#window!;
-    const data = block.memory.subarray(block.sent, end);
     const sentAt = performance.now();
     const id = sftp.link.client.write(handle, this.#position, data, path);
     this.#position += data.length;
-    block.sent = end;
-    block.open++;
-    if (end === BLOCK_BYTES) this.#block = undefined;
     window.sent(data.length, sentAt);
     sftp.link.ask(id, (answer) => {
       window.answered(data.length, sentAt, performance.now());
-      if (--block.open === 0 && block.sent === BLOCK_BYTES) giveBlock(block.memory);
+      answered?.();
       if (answer.kind === 'failed') this.#error ??= answer.error;
       this.#turn.wanted();
     });

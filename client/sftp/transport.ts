@@ -7,8 +7,11 @@ import type { Readable, Writable } from 'node:stream';
 import { SshError } from '../../protocol/index.ts';
 
 export interface SftpTransport {
-  /** Sends chunks in order. A promise means: send no more until it settles. Chunks stay as they are until answered. */
-  send(chunks: readonly Uint8Array[]): Promise<void> | undefined;
+  /**
+   * Sends chunks in order. A promise means: send no more until it settles. Chunks stay as they are until answered, or until
+   * `taken` says that nothing refers to them any more; it never comes when the session ends before.
+   */
+  send(chunks: readonly Uint8Array[], taken?: () => void): Promise<void> | undefined;
   /** `take` borrows the bytes for the call, and says whether nothing of its own refers to them afterwards; it never throws. */
   onBytes(take: (bytes: Uint8Array) => boolean): void;
   /** Called once, when no more bytes can come. */
@@ -25,11 +28,16 @@ export function streamTransport(readable: Readable, writable: Writable): SftpTra
     report?.(cause instanceof SshError ? cause : lost(cause));
   };
   return {
-    send(chunks) {
+    send(chunks, taken) {
       if (writable.destroyed || writable.writableEnded) return undefined;
       let willing = true;
       writable.cork();
-      for (const chunk of chunks) willing = writable.write(chunk);
+      for (const [index, chunk] of chunks.entries()) {
+        const isLast = index === chunks.length - 1;
+        willing = writable.write(chunk, (error) => {
+          if (isLast && !error) taken?.();
+        });
+      }
       writable.uncork();
       if (willing) return undefined;
       return new Promise((resolve) => {

@@ -60,18 +60,23 @@ export class FakeTransport implements SftpTransport {
     this.#ended = ended;
   }
 
-  send(chunks: readonly Uint8Array[]): Promise<void> | undefined {
-    const bytes = Uint8Array.from(Buffer.concat(chunks));
-    this.sent += bytes.length;
-    this.#onWay += bytes.length;
-    this.#later(() => {
-      if (this.closed) return;
-      this.server.receive(bytes);
-      this.files.serve(this.server);
-      this.flush();
+  send(chunks: readonly Uint8Array[], taken?: () => void): Promise<void> | undefined {
+    const length = chunks.reduce((sum, chunk) => sum + chunk.length, 0);
+    this.sent += length;
+    this.#onWay += length;
+    // As late as a channel's packets: what is not left alone until then arrives changed.
+    setImmediate(() => {
+      const bytes = Uint8Array.from(Buffer.concat(chunks));
+      taken?.();
       this.#later(() => {
-        this.#onWay -= bytes.length;
-        for (const go of this.#waiting.splice(0)) go();
+        if (this.closed) return;
+        this.server.receive(bytes);
+        this.files.serve(this.server);
+        this.flush();
+        this.#later(() => {
+          this.#onWay -= length;
+          for (const go of this.#waiting.splice(0)) go();
+        });
       });
     });
     if (this.#onWay < this.#window) return undefined;

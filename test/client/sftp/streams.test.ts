@@ -17,22 +17,27 @@ const closed = (stream: Stream): Promise<void> => new Promise((resolve) => strea
 const write = (out: Writable, chunk: Uint8Array): Promise<void> =>
   new Promise((resolve, reject) => out.write(chunk, (error) => (error ? reject(error) : resolve())));
 
-test('a chunk is its owner’s again once it is written', async () => {
-  const { sftp, files } = await fakeServer({ extensions: ['limits'], delay: 3, window: 1000 });
-  const file = await sftp.open('/f', 'w');
-  const out = file.writable();
-  const data = randomBytes(3_000_000);
-  const chunk = Buffer.alloc(100_000);
-  for (let at = 0; at < data.length; at += chunk.length) {
-    data.copy(chunk, 0, at);
-    await write(out, chunk);
-    chunk.fill(0);
-  }
-  out.end();
-  await once(out, 'finish');
-  const { data: stored, size } = files.nodes.get('/f')!;
-  expect(Buffer.from(stored.subarray(0, size)).equals(data)).toBe(true);
-});
+test.each([[100_000], [261_120], [1_000_000], [100, 261_120, 300_000, 261_119, 1, 522_240, 700_000]])(
+  'a chunk is its owner’s again once it is written: %s, ...',
+  async (...lengths) => {
+    const { sftp, files } = await fakeServer({ extensions: ['limits'], delay: 3, window: 1000 });
+    const file = await sftp.open('/f', 'w');
+    const out = file.writable();
+    const data = randomBytes(3_000_000);
+    const memory = Buffer.alloc(1_000_000);
+    for (let at = 0, n = 0; at < data.length; n++) {
+      const chunk = memory.subarray(0, Math.min(lengths[n % lengths.length]!, data.length - at));
+      data.copy(chunk, 0, at);
+      await write(out, chunk);
+      memory.fill(0);
+      at += chunk.length;
+    }
+    out.end();
+    await once(out, 'finish');
+    const { data: stored, size } = files.nodes.get('/f')!;
+    expect(Buffer.from(stored.subarray(0, size)).equals(data)).toBe(true);
+  },
+);
 
 test('short chunks travel in long requests, and one alone does not wait', async () => {
   const { sftp, files } = await fakeServer({ extensions: ['limits'] });
