@@ -13,8 +13,8 @@ import { ProxySession, proxiedHead, proxiedPayload } from '../protocol/control/p
 import { nobleCrypto } from '../protocol/crypto/noble.ts';
 import { SshError } from '../protocol/errors.ts';
 import { connectionMessages } from '../protocol/messages/connection.ts';
-import { drain } from '../test/protocol/connection/payloads.ts';
 import { anyValue, valueOrMalformed } from './arbitraries/messages.ts';
+import { drain } from './arbitraries/payloads.ts';
 
 const anyControl = fc
   .constantFrom(...controlMessages)

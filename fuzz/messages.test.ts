@@ -9,8 +9,8 @@ import { describe, expect, it } from 'vitest';
 import { Channel, type ChannelSignal } from '../protocol/connection/channel.ts';
 import { SshError } from '../protocol/errors.ts';
 import { ChannelData, ChannelExtendedData } from '../protocol/messages/connection.ts';
-import { Payloads } from '../test/protocol/connection/payloads.ts';
 import { anyMessage, bodies, definitions, harm, messages, valueOrMalformed } from './arbitraries/messages.ts';
+import { Payloads } from './arbitraries/payloads.ts';
 
 it('knows them all', () => {
   expect(messages).toHaveLength(41);

@@ -16,7 +16,7 @@ import {
   ChannelOpenConfirmation,
   ChannelWindowAdjust,
 } from '../protocol/messages/connection.ts';
-import { Payloads } from '../test/protocol/connection/payloads.ts';
+import { Payloads } from './arbitraries/payloads.ts';
 
 type Op =
   | { readonly do: 'write'; readonly end: 0 | 1; readonly length: number; readonly type: 0 | 1 | 2 }

@@ -52,7 +52,8 @@ interface Kept {
 const readCache = (file: string, source: CommandSource, now: number): Kept | undefined => {
   try {
     const stat = statSync(file);
-    const age = (now - stat.mtimeMs) / 1000;
+    // The file's time may have more digits than the clock we ask: written a moment ago is not to come.
+    const age = (now - Math.floor(stat.mtimeMs)) / 1000;
     // what somebody else could write there is nothing to connect to; a time to come is a clock that was set back
     if (stat.uid !== process.getuid?.() || (stat.mode & 0o022) !== 0 || age < 0 || age >= source.cache)
       return undefined;

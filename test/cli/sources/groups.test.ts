@@ -63,6 +63,17 @@ describe('a command', () => {
     expect(await count()).toBe('5');
   });
 
+  it('is kept in the very millisecond in which it was given, whatever digits the file system adds', async () => {
+    const now = 1_700_000_000_000;
+    const command = 'echo x >>runs; wc -l <runs | tr -d " "';
+    const source = { kind: 'command', command, cache: 60, timeout: 30 } as const;
+    const context = { env: { PATH: process.env.PATH }, home, cwd: home, now: () => now };
+    const count = async () => names((await commandHosts('c', '', source, context)).hosts);
+    expect(await count()).toBe('1');
+    for (const name of cached()) utimesSync(join(home, '.cache/bssh', name), now / 1000, now / 1000 + 0.0009);
+    expect(await count()).toBe('1');
+  });
+
   it('has an answer for each value of a variable it names', async () => {
     const count = async (env: object) =>
       names((await ask('echo x >>runs; echo "$P-$(wc -l <runs | tr -d " ")"', { cache: 60, env })).hosts);

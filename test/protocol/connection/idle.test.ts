@@ -1,9 +1,9 @@
 // Channels that end because nothing passes.
 import { describe, expect, it } from 'vitest';
+import { drain } from '../../../fuzz/arbitraries/payloads.ts';
 import type { Channel } from '../../../protocol/connection/channel.ts';
 import { Mux, type MuxEvent } from '../../../protocol/connection/mux.ts';
 import { ChannelClose, ChannelData, ChannelOpenConfirmation } from '../../../protocol/messages/connection.ts';
-import { drain } from './payloads.ts';
 
 const nothing = new Uint8Array(0);
 

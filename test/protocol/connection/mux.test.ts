@@ -1,6 +1,7 @@
 // Channels and global requests against a peer that breaks their rules (RFC 4254).
 
 import { describe, expect, it } from 'vitest';
+import { drain, Payloads } from '../../../fuzz/arbitraries/payloads.ts';
 import type { Channel, ChannelSignal } from '../../../protocol/connection/channel.ts';
 import { type IncomingOpen, Mux, type MuxEvent } from '../../../protocol/connection/mux.ts';
 import { limits } from '../../../protocol/limits.ts';
@@ -22,7 +23,6 @@ import {
   RequestSuccess,
 } from '../../../protocol/messages/connection.ts';
 import { Pair, pattern } from '../session/pair.ts';
-import { drain, Payloads } from './payloads.ts';
 
 const nothing = new Uint8Array(0);
 

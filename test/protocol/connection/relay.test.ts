@@ -1,5 +1,6 @@
 // Channels of a client on a connection that is not its own: numbers, windows, the end of either.
 import { beforeEach, describe, expect, it } from 'vitest';
+import { drain } from '../../../fuzz/arbitraries/payloads.ts';
 import { Mux, type MuxEvent } from '../../../protocol/connection/mux.ts';
 import type { Relay } from '../../../protocol/connection/relay.ts';
 import { SshError } from '../../../protocol/errors.ts';
@@ -14,7 +15,6 @@ import {
   ChannelWindowAdjust,
   GlobalRequest,
 } from '../../../protocol/messages/connection.ts';
-import { drain } from './payloads.ts';
 
 const nothing = new Uint8Array(0);
 

@@ -1,5 +1,5 @@
-import type { Mux } from '../../../protocol/connection/mux.ts';
-import type { PayloadSink } from '../../../protocol/packet/payload-sink.ts';
+import type { Mux } from '../../protocol/connection/mux.ts';
+import type { PayloadSink } from '../../protocol/packet/payload-sink.ts';
 
 /** A sink that keeps the payloads as they are, up to `most`; not one of them may end before it is whole. */
 export class Payloads implements PayloadSink {
