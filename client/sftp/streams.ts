@@ -3,8 +3,9 @@
  * file: who opened it does.
  *
  * What is read becomes its reader's, a block at a time. What is written in short chunks is gathered in blocks first, so
- * that it becomes long requests; long ones are sent as they lie. Chunks are their owner's again when `write` calls back. Streams call their
- * user's code, which is not to run, nor to throw, in the middle of what the session does with an answer: so a turn later.
+ * that it becomes long requests; long ones are sent as they lie. Chunks are their owner's again when `write` calls back, be it
+ * with an error. Streams call their user's code, which is not to run, nor to throw, in the middle of what the session does
+ * with an answer: so a turn later.
  */
 
 import { Readable, Writable } from 'node:stream';
@@ -143,7 +144,7 @@ class SftpWritable extends Writable {
   #block: Block | undefined;
   /** What is left of the chunk that was written last, and whom to tell when nothing is. */
   #chunk: Uint8Array | undefined;
-  /** Requests on their way with pieces of it. */
+  /** Requests that refer to it: it is not its owner's again before, not even when the stream is over. */
   #lent = 0;
   #written: ((error?: Error) => void) | undefined;
   #finished: ((error?: Error) => void) | undefined;
@@ -185,7 +186,8 @@ class SftpWritable extends Writable {
     this.#chunk = undefined;
     if (this.#block?.open === 0) giveBlock(this.#block.memory);
     this.#block = undefined;
-    this.#told()?.(error ?? new SshError('closed', 'the stream is closed'));
+    this.#error ??= error ?? new SshError('closed', 'the stream is closed');
+    this.#giveBack();
     done(error);
   }
 
@@ -198,13 +200,18 @@ class SftpWritable extends Writable {
   }
 
   #fail(error: Error): void {
-    const told = this.#told();
+    const told = this.#lent > 0 ? undefined : this.#told();
     if (told) told(error);
     else this.destroy(error);
   }
 
+  /** The end of a stream that was destroyed, for who still waits for a write. */
+  #giveBack(): void {
+    if (this.#lent === 0) this.#told()?.(this.#error);
+  }
+
   #pump(): void {
-    if (this.destroyed) return;
+    if (this.destroyed) return this.#giveBack();
     if (this.#error) return this.#fail(this.#error);
     try {
       while (this.#chunk && this.#canSend()) this.#take();
@@ -247,12 +254,16 @@ class SftpWritable extends Writable {
   }
 
   #lend(chunk: Uint8Array): number {
-    this.#lent++;
-    this.#send(chunk.subarray(0, this.#request));
-    this.#file.sftp.link.whenTaken(() => {
-      this.#lent--;
+    let isLent = true;
+    const back = (): void => {
+      if (isLent) this.#lent--;
+      isLent = false;
       this.#turn.wanted();
-    });
+    };
+    // An answer comes in any case, at the end of the session at the latest.
+    this.#send(chunk.subarray(0, this.#request), back);
+    this.#lent++;
+    this.#file.sftp.link.whenTaken(back);
     return this.#request;
   }
 

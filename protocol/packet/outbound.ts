@@ -47,7 +47,7 @@ export class Outbound implements PayloadSink {
   #fullBytes = 0;
   readonly #spares: Uint8Array[] = [];
 
-  /** The payload that is put together: where the next of its bytes goes, where they end, and what is left of them. */
+  /** The payload that is put together: the memory it stands in, where the next of its bytes goes, and where they end. */
   #payload: Uint8Array = none;
   #payloadAt = 0;
   #payloadEnd = NOT_BEGUN;

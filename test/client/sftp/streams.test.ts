@@ -39,6 +39,26 @@ test.each([[100_000], [261_120], [1_000_000], [100, 261_120, 300_000, 261_119, 1
   },
 );
 
+test('a chunk is not given back before it has left, not even when the stream is aborted', async () => {
+  const { sftp, files } = await fakeServer({ extensions: ['limits'] });
+  const file = await sftp.open('/f', 'w');
+  const aborting = new AbortController();
+  const out = file.writable({ signal: aborting.signal });
+  const errors: unknown[] = [];
+  out.on('error', (error) => errors.push(error));
+  await write(out, Buffer.alloc(1));
+  const chunk = Buffer.alloc(500_000, 7);
+  const isWritten = write(out, chunk).catch(() => chunk.fill(1));
+  const isClosed = closed(out);
+  aborting.abort();
+  await isClosed;
+  expect(errors).toEqual([expect.objectContaining({ code: 'aborted' })]);
+  await isWritten;
+  await expect.poll(() => files.nodes.get('/f')!.size).toBeGreaterThan(250_000);
+  const { data, size } = files.nodes.get('/f')!;
+  expect(new Set(data.subarray(1, size))).toEqual(new Set([7]));
+});
+
 test('short chunks travel in long requests, and one alone does not wait', async () => {
   const { sftp, files } = await fakeServer({ extensions: ['limits'] });
   const file = await sftp.open('/f', 'w');
