@@ -152,7 +152,7 @@ export type {
 } from './sftp/extensions.ts';
 export { type NameEntry, openFlags, sftpStatus } from './sftp/messages.ts';
 export { decodeName, encodeName, isByteName } from './sftp/names.ts';
-export { type SftpReply, statusName } from './sftp/replies.ts';
+export { type ReadTarget, type SftpReply, statusName } from './sftp/replies.ts';
 export { type SftpRequest, SftpServer, type SftpServerOptions } from './sftp/server.ts';
 export type { PeerVersion } from './version.ts';
 export { Reader } from './wire/reader.ts';

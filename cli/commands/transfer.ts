@@ -46,7 +46,7 @@ interface Work {
   readonly each: number | undefined;
   run(entry: number, way: Lanes | ScpHost, report: Report, signal: AbortSignal): Promise<void>;
   plan(entry: number): readonly (readonly [from: string, to: string])[];
-  end(): Promise<void>;
+  end(): void;
 }
 
 export async function transfer(intent: ClusterIntent, context: RunContext): Promise<number> {
@@ -66,7 +66,7 @@ export async function transfer(intent: ClusterIntent, context: RunContext): Prom
       transferJob(intent, context, entries, work, rendering),
     );
   } finally {
-    await work.end();
+    work.end();
   }
 }
 
@@ -184,7 +184,7 @@ async function downloads(intent: ClusterIntent, entries: readonly FleetEntry[]):
         ? scpDownloadAll(jobs[entry]!, prefix(entry), way, report, signal)
         : downloadAll(jobs[entry]!, prefix(entry), way, report, signal),
     plan: (entry) => jobs[entry]!.words.map((word) => [word, target(entry, word)] as const),
-    end: async () => {},
+    end: () => {},
   };
 }
 

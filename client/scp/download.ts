@@ -118,7 +118,7 @@ class Download {
         return this.#leave();
       case 'problem':
         // Names in what a server says are for people; which file it is about cannot be known.
-        await this.#failed(new SshError('scp', event.text, { by: 'peer', detail: { text: event.text } }), '');
+        this.#failed(new SshError('scp', event.text, { by: 'peer', detail: { text: event.text } }), '');
         if (event.fatal) throw new SshError('lost', `scp on the server gave up: ${event.text}`, { by: 'peer' });
     }
   }
@@ -151,7 +151,7 @@ class Download {
         this.#file = { target, from, stat, size, at: 0, block: undefined, held: 0, failed: undefined };
       }
     } catch (cause) {
-      const error = await this.#failed(cause, from);
+      const error = this.#failed(cause, from);
       this.#sink.refuse(error.message);
       return;
     }
@@ -200,7 +200,7 @@ class Download {
       await finishTarget(target, stat, size, { preserve: this.#options.preserve });
     } catch (cause) {
       await giveUp(target, 0, {});
-      const error = await this.#failed(cause, from);
+      const error = this.#failed(cause, from);
       this.#sink.refuse(error.message);
       return;
     }
@@ -218,9 +218,9 @@ class Download {
     this.#options.onArrival({ to: directory.to, bytes: tree.bytes, tree });
   }
 
-  async #failed(cause: unknown, from: string): Promise<SshError> {
+  #failed(cause: unknown, from: string): SshError {
     const error = fileError(cause, from);
-    await this.#tally.attempt(from, () => Promise.reject(error));
+    this.#tally.fail(from, error);
     if (this.#tally.fatal) throw this.#tally.fatal;
     return error;
   }

@@ -107,7 +107,7 @@ export class ScpUpload {
   async end(): Promise<void> {
     await this.#source?.source.end();
     await this.#shell?.end();
-    if (!this.#options.sources) await this.#files.close();
+    if (!this.#options.sources) this.#files.close();
   }
 
   /** The server's scp at work in `inside`. */

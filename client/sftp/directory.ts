@@ -1,5 +1,5 @@
 /**
- * Lists a remote directory. A server answers with as many names as it likes (OpenSSH: a hundred), so over a distance
+ * Lists a remote directory, batch by batch. A server answers with as many names as it likes (OpenSSH: a hundred), so over a distance
  * one request at a time is slow: several are kept in flight. How many entries are too many is for the reader to say.
  */
 
@@ -22,7 +22,7 @@ export async function* readDirectory(
   path: string,
   handle: Uint8Array,
   options: SftpCallOptions,
-): AsyncGenerator<DirectoryEntry, void, undefined> {
+): AsyncGenerator<readonly DirectoryEntry[], void, undefined> {
   const { client } = sftp.link;
   const ahead: Promise<readonly DirectoryEntry[] | undefined>[] = [];
   let depth = 1;
@@ -39,21 +39,25 @@ export async function* readDirectory(
       if (!entries) return;
       // Small directories should not cost more requests than they have to.
       depth = Math.min(depth * 2, MOST_AHEAD);
-      for (const entry of entries) if (entry.name !== '.' && entry.name !== '..') yield entry;
+      yield entries;
     }
   } finally {
     if (!sftp.link.ended) sftp.link.ask(client.close(handle), () => {});
   }
 }
 
-/** One batch of entries; nothing at the end. */
-async function next(
+/** One batch of entries, without `.` and `..`; nothing at the end. */
+function next(
   sftp: Sftp,
   path: string,
   handle: Uint8Array,
   options: SftpCallOptions,
 ): Promise<readonly DirectoryEntry[] | undefined> {
-  const answer = await sftp.ask(() => sftp.link.client.readdir(handle, path), ['names', 'eof'], options);
-  if (answer.kind === 'eof') return undefined;
-  return answer.names.map(({ name, longName, attrs }) => ({ name, longName, stat: toStat(attrs) }));
+  const request = (): number => sftp.link.client.readdir(handle, path);
+  return sftp.ask(request, ['names', 'eof'], options, (answer) => {
+    if (answer.kind === 'eof') return undefined;
+    const { names } = answer;
+    const own = names.filter(({ name }) => name !== '.' && name !== '..');
+    return own.map(({ name, longName, attrs }) => ({ name, longName, stat: toStat(attrs) }));
+  });
 }

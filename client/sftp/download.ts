@@ -1,6 +1,8 @@
 /** One remote file to one local file: stat, open, fetch, and what `local-target.ts` does with it. */
 
+import { AT_ONCE_BYTES, takeBlock } from './blocks.ts';
 import { Fetch } from './fetch.ts';
+import { fileError, writeAll } from './local-file.ts';
 import { finishTarget, giveUp, openTarget, type Target, type TargetOptions } from './local-target.ts';
 import type { RemoteFile } from './remote-file.ts';
 import { downloadStart } from './resume.ts';
@@ -39,38 +41,86 @@ async function fill(
   target: Target,
   options: DownloadOptions,
 ): Promise<TransferResult> {
-  const { file, held, part, path } = target;
-  let contiguous = held;
+  const { held, part, path } = target;
+  const copied = { start: 0, end: held };
   try {
-    const start = held > 0 ? await downloadStart(from, file, options) : 0;
-    if (start < held) file.truncate(start);
-    contiguous = start;
-    const limits = await from.sftp.limits();
-    let done = start;
-    const fetch = new Fetch(
-      {
-        from,
-        fd: file.fd,
-        localPath: part,
-        start,
-        // Files of /proc say that they are empty.
-        end: stat.size ? stat.size : Number.POSITIVE_INFINITY,
-        signal: options.signal,
-        rate: options.rate,
-        onBytes(count) {
-          done += count;
-          options.onProgress?.({ path: from.path, done, total: stat.size });
-        },
-      },
-      limits.read,
-    );
-    const size = await fetch.run().finally(() => {
-      contiguous = fetch.contiguous;
-    });
+    const whole = mayComeAtOnce(from, stat, target, options) && (await fillAtOnce(from, stat.size!, target, options));
+    if (whole) copied.end = stat.size!;
+    else await fetch(from, stat, target, options, copied);
+    const size = copied.end;
     const attributesKept = await finishTarget(target, stat, size, options);
-    return { moved: done - start, size, attributesKept };
+    return { moved: size - copied.start, size, attributesKept };
   } catch (error) {
-    await giveUp(target, contiguous, options);
+    await giveUp(target, copied.end, options);
     throw ofTarget(error, part, path);
+  }
+}
+
+/** Files of /proc say that they are empty. */
+const mayComeAtOnce = (
+  { sftp }: RemoteFile,
+  { size }: FileStat,
+  { held }: Target,
+  { rate }: DownloadOptions,
+): boolean =>
+  size !== undefined &&
+  size > 0 &&
+  size <= Math.min(sftp.link.client.limits.read, AT_ONCE_BYTES) &&
+  held === 0 &&
+  rate === undefined;
+
+/** All of it by one request: most files are small. False when it was not all that came; nothing is written then. */
+async function fillAtOnce(
+  from: RemoteFile,
+  size: number,
+  { file, part }: Target,
+  options: DownloadOptions,
+): Promise<boolean> {
+  const bytes = await from.read(0, size, { signal: options.signal, into: () => takeBlock(size) });
+  if (bytes.length < size) return false;
+  let problem: unknown;
+  // At once, since it is little.
+  writeAll(file.fd, bytes, 0, (error) => {
+    problem = error;
+  });
+  if (problem) throw fileError(problem, part);
+  options.onProgress?.({ path: from.path, done: size, total: size });
+  return true;
+}
+
+/** Request by request. What is whole, from which byte to which, is in `copied` at any time. */
+async function fetch(
+  from: RemoteFile,
+  stat: FileStat,
+  { file, held, part }: Target,
+  options: DownloadOptions,
+  copied: { start: number; end: number },
+): Promise<void> {
+  const start = held > 0 ? await downloadStart(from, file, options) : 0;
+  if (start < held) file.truncate(start);
+  copied.start = start;
+  copied.end = start;
+  const limits = await from.sftp.limits();
+  let done = start;
+  const fetching = new Fetch(
+    {
+      from,
+      fd: file.fd,
+      localPath: part,
+      start,
+      end: stat.size ? stat.size : Number.POSITIVE_INFINITY,
+      signal: options.signal,
+      rate: options.rate,
+      onBytes(count) {
+        done += count;
+        options.onProgress?.({ path: from.path, done, total: stat.size });
+      },
+    },
+    limits.read,
+  );
+  try {
+    await fetching.run();
+  } finally {
+    copied.end = fetching.contiguous;
   }
 }

@@ -1,12 +1,32 @@
-/** Local directories that a copy makes, and what they are to have when everything is in them. */
+/** Local directories: what is in them, how a copy makes them, and what they are to have when everything is in them. */
 
+import { type Dirent, opendirSync } from 'node:fs';
 import { chmod, mkdir, stat, utimes } from 'node:fs/promises';
 import { SshError } from '../../protocol/index.ts';
-import { local, lookLocal } from './local-file.ts';
-import { toLocal } from './safe-names.ts';
+import { local, localSync, lookLocal } from './local-file.ts';
+import { fromLocal, toLocal } from './safe-names.ts';
 import type { Pending } from './tree.ts';
 
 export type LocalDirectory = Pick<Pending, 'to' | 'mode' | 'times'>;
+
+/** Entries that are read from the system at a time. */
+const AT_ONCE = 256;
+
+/** What is in a directory, without `.` and `..`. Synchronous, like all of `local-file.ts` that is about names. */
+export function* localEntries(directory: string): Generator<readonly [name: string, entry: Dirent], void, undefined> {
+  // As bytes, whatever node's types say of it.
+  const options = { encoding: 'buffer' as BufferEncoding, bufferSize: AT_ONCE };
+  const opened = localSync(directory, () => opendirSync(toLocal(directory) as string, options));
+  try {
+    for (;;) {
+      const entry = localSync(directory, () => opened.readSync());
+      if (entry === null) return;
+      yield [fromLocal(entry.name as unknown as Uint8Array), entry];
+    }
+  } finally {
+    opened.closeSync();
+  }
+}
 
 /** The target itself may be a link: the user said so. Below it nothing is followed. */
 export async function makeLocal({ to, mode }: LocalDirectory, isRoot: boolean): Promise<void> {

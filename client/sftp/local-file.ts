@@ -94,13 +94,19 @@ export class LocalFile {
     localSync(this.path, () => futimesSync(this.fd, atime, mtime));
   }
 
-  /** `written` is how many bytes were: network file systems send much of them only now. */
-  async close(written = 0): Promise<void> {
+  /** For what was only read, or written little. */
+  closeNow(): void {
     const fd = this.#fd;
-    if (fd === undefined) return;
     this.#fd = undefined;
-    if (written <= AT_ONCE_BYTES) localSync(this.path, () => closeSync(fd));
-    else await local(this.path, promisify(close)(fd));
+    if (fd !== undefined) localSync(this.path, () => closeSync(fd));
+  }
+
+  /** `written` is how many bytes were: network file systems send much of them only now. */
+  async close(written: number): Promise<void> {
+    const fd = this.#fd;
+    if (fd === undefined || written <= AT_ONCE_BYTES) return this.closeNow();
+    this.#fd = undefined;
+    await local(this.path, promisify(close)(fd));
   }
 }
 

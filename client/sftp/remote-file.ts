@@ -1,8 +1,8 @@
 /** An open remote file: reads and writes at positions, and streams over them. Close it, or its handle stays taken. */
 
 import type { Readable, Writable } from 'node:stream';
-import type { VolumeStatus } from '../../protocol/index.ts';
-import type { Sftp, SftpCallOptions } from './sftp.ts';
+import type { ReadTarget, VolumeStatus } from '../../protocol/index.ts';
+import { nothing, type Sftp, type SftpCallOptions } from './sftp.ts';
 import { type FileStat, type StatChange, toAttrs, toStat } from './stat.ts';
 import { type ReadRange, readStream, type WriteStart, writeStream } from './streams.ts';
 
@@ -22,46 +22,51 @@ export class RemoteFile {
    * Up to `length` bytes from `position`, empty at the end of the file; may be fewer than asked for. `into` receives
    * them and must be left alone until the promise settles, or longer when the call is aborted.
    */
-  async read(
+  read(
     position: number,
     length: number,
-    options: SftpCallOptions & { readonly into?: Uint8Array } = {},
+    options: SftpCallOptions & { readonly into?: ReadTarget } = {},
   ): Promise<Uint8Array> {
-    if (length === 0) return new Uint8Array(0);
+    if (length === 0) return Promise.resolve(new Uint8Array(0));
     const { client } = this.sftp.link;
     const size = Math.min(length, client.limits.read);
     const into = options.into ?? new Uint8Array(size);
     const request = (): number => client.read(this.handle, position, size, into, this.path);
-    const answer = await this.sftp.ask(request, ['data', 'eof'], options);
-    return answer.kind === 'eof' ? new Uint8Array(0) : answer.data;
+    return this.sftp.ask(request, ['data', 'eof'], options, (answer) =>
+      answer.kind === 'eof' ? new Uint8Array(0) : answer.data,
+    );
   }
 
   /** Writes all of `data`, which must not change until the promise settles. */
   async write(position: number, data: Uint8Array, options: SftpCallOptions = {}): Promise<void> {
-    const { client } = this.sftp.link;
-    const { write } = client.limits;
-    const parts: Promise<unknown>[] = [];
+    const { write } = this.sftp.link.client.limits;
+    const parts: Promise<void>[] = [];
     for (let at = 0; at < data.length; at += write) {
-      const part = data.subarray(at, at + write);
-      parts.push(this.sftp.ask(() => client.write(this.handle, position + at, part, this.path), 'done', options));
+      parts.push(this.writeOnce(position + at, data.subarray(at, at + write), options));
     }
     await Promise.all(parts);
   }
 
-  async stat(options: SftpCallOptions = {}): Promise<FileStat> {
-    return toStat(
-      (await this.sftp.ask(() => this.sftp.link.client.fstat(this.handle, this.path), 'attrs', options)).attrs,
-    );
+  /** As `write`, for what one request can carry. */
+  writeOnce(position: number, data: Uint8Array, options: SftpCallOptions = {}): Promise<void> {
+    const request = (): number => this.sftp.link.client.write(this.handle, position, data, this.path);
+    return this.sftp.ask(request, 'done', options, nothing);
   }
 
-  async setStat(change: StatChange, options: SftpCallOptions = {}): Promise<void> {
-    await this.sftp.ask(() => this.sftp.link.client.fsetstat(this.handle, toAttrs(change), this.path), 'done', options);
+  stat(options: SftpCallOptions = {}): Promise<FileStat> {
+    const request = (): number => this.sftp.link.client.fstat(this.handle, this.path);
+    return this.sftp.ask(request, 'attrs', options, ({ attrs }) => toStat(attrs));
+  }
+
+  setStat(change: StatChange, options: SftpCallOptions = {}): Promise<void> {
+    const request = (): number => this.sftp.link.client.fsetstat(this.handle, toAttrs(change), this.path);
+    return this.sftp.ask(request, 'done', options, nothing);
   }
 
   /** Waits until the data is on the server's disk (fsync@openssh.com). */
-  async sync(options: SftpCallOptions = {}): Promise<void> {
-    const { client } = this.sftp.link;
-    await this.sftp.ask(() => client.extended('fsync', { handle: this.handle }), 'done', options);
+  sync(options: SftpCallOptions = {}): Promise<void> {
+    const request = (): number => this.sftp.link.client.extended('fsync', { handle: this.handle });
+    return this.sftp.ask(request, 'done', options, nothing);
   }
 
   statvfs(options: SftpCallOptions = {}): Promise<VolumeStatus> {
@@ -80,9 +85,7 @@ export class RemoteFile {
 
   /** Gives the handle back; calling again waits for the same answer. */
   close(): Promise<void> {
-    this.#closing ??= this.sftp
-      .ask(() => this.sftp.link.client.close(this.handle, this.path), 'done', {})
-      .then(() => undefined);
+    this.#closing ??= this.sftp.ask(() => this.sftp.link.client.close(this.handle, this.path), 'done', {}, nothing);
     return this.#closing;
   }
 }

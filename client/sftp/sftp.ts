@@ -96,93 +96,118 @@ export class Sftp {
     this.link.end(new SshError('closed', 'the SFTP session is closed'));
   }
 
-  async open(
+  open(
     path: string,
     mode: SftpOpenMode = 'r',
     options: SftpCallOptions & { readonly permissions?: number } = {},
   ): Promise<RemoteFile> {
     const attrs = options.permissions === undefined ? {} : { permissions: options.permissions & 0o7777 };
-    const handle = await this.#handle(() => this.link.client.open(path, modes[mode], attrs), options);
-    return new RemoteFile(this, path, handle);
+    const request = (): number => this.link.client.open(path, modes[mode], attrs);
+    return this.#handle(request, options, (handle) => new RemoteFile(this, path, handle));
   }
 
-  async stat(path: string, options: SftpCallOptions = {}): Promise<FileStat> {
-    return toStat((await this.ask(() => this.link.client.stat(path), 'attrs', options)).attrs);
+  stat(path: string, options: SftpCallOptions = {}): Promise<FileStat> {
+    return this.ask(
+      () => this.link.client.stat(path),
+      'attrs',
+      options,
+      ({ attrs }) => toStat(attrs),
+    );
   }
 
-  async lstat(path: string, options: SftpCallOptions = {}): Promise<FileStat> {
-    return toStat((await this.ask(() => this.link.client.lstat(path), 'attrs', options)).attrs);
+  lstat(path: string, options: SftpCallOptions = {}): Promise<FileStat> {
+    return this.ask(
+      () => this.link.client.lstat(path),
+      'attrs',
+      options,
+      ({ attrs }) => toStat(attrs),
+    );
   }
 
-  async setStat(path: string, change: StatChange, options: SftpCallOptions = {}): Promise<void> {
-    await this.ask(() => this.link.client.setstat(path, toAttrs(change)), 'done', options);
+  setStat(path: string, change: StatChange, options: SftpCallOptions = {}): Promise<void> {
+    return this.ask(() => this.link.client.setstat(path, toAttrs(change)), 'done', options, nothing);
   }
 
   /** As `setStat`, but of a symbolic link itself (lsetstat@openssh.com). */
-  async setLinkStat(path: string, change: StatChange, options: SftpCallOptions = {}): Promise<void> {
-    await this.ask(() => this.link.client.extended('lsetstat', { path, attrs: toAttrs(change) }), 'done', options);
+  setLinkStat(path: string, change: StatChange, options: SftpCallOptions = {}): Promise<void> {
+    const request = (): number => this.link.client.extended('lsetstat', { path, attrs: toAttrs(change) });
+    return this.ask(request, 'done', options, nothing);
   }
 
   /** Entries as they come, without `.` and `..`; the names are whatever the server sent. */
   async *readdir(path: string, options: SftpCallOptions = {}): AsyncGenerator<DirectoryEntry, void, undefined> {
-    const handle = await this.#handle(() => this.link.client.opendir(path), options);
+    for await (const entries of this.readdirInBatches(path, options)) yield* entries;
+  }
+
+  /** As `readdir`, but as many at a time as the server sent. */
+  async *readdirInBatches(
+    path: string,
+    options: SftpCallOptions = {},
+  ): AsyncGenerator<readonly DirectoryEntry[], void, undefined> {
+    const handle = await this.#handle(
+      () => this.link.client.opendir(path),
+      options,
+      (opened) => opened,
+    );
     yield* readDirectory(this, path, handle, options);
   }
 
-  async mkdir(path: string, options: SftpCallOptions & { readonly permissions?: number } = {}): Promise<void> {
+  mkdir(path: string, options: SftpCallOptions & { readonly permissions?: number } = {}): Promise<void> {
     const attrs = options.permissions === undefined ? {} : { permissions: options.permissions & 0o7777 };
-    await this.ask(() => this.link.client.mkdir(path, attrs), 'done', options);
+    return this.ask(() => this.link.client.mkdir(path, attrs), 'done', options, nothing);
   }
 
-  async rmdir(path: string, options: SftpCallOptions = {}): Promise<void> {
-    await this.ask(() => this.link.client.rmdir(path), 'done', options);
+  rmdir(path: string, options: SftpCallOptions = {}): Promise<void> {
+    return this.ask(() => this.link.client.rmdir(path), 'done', options, nothing);
   }
 
-  async remove(path: string, options: SftpCallOptions = {}): Promise<void> {
-    await this.ask(() => this.link.client.remove(path), 'done', options);
+  remove(path: string, options: SftpCallOptions = {}): Promise<void> {
+    return this.ask(() => this.link.client.remove(path), 'done', options, nothing);
   }
 
   /** Replaces `to` where the server can (posix-rename@openssh.com); otherwise an existing `to` is an error. */
-  async rename(from: string, to: string, options: SftpCallOptions = {}): Promise<void> {
+  rename(from: string, to: string, options: SftpCallOptions = {}): Promise<void> {
     const { client } = this.link;
-    const posix = client.supports('posixRename');
-    const paths = { oldPath: from, newPath: to };
-    await this.ask(() => (posix ? client.extended('posixRename', paths) : client.rename(from, to)), 'done', options);
+    const request = (): number =>
+      client.supports('posixRename')
+        ? client.extended('posixRename', { oldPath: from, newPath: to })
+        : client.rename(from, to);
+    return this.ask(request, 'done', options, nothing);
   }
 
-  async readlink(path: string, options: SftpCallOptions = {}): Promise<string> {
-    return this.#name(() => this.link.client.readlink(path), options);
+  readlink(path: string, options: SftpCallOptions = {}): Promise<string> {
+    return this.ask(() => this.link.client.readlink(path), 'names', options, onlyName);
   }
 
   /** `link` becomes a symbolic link that says `target`. */
-  async symlink(target: string, link: string, options: SftpCallOptions = {}): Promise<void> {
-    await this.ask(() => this.link.client.symlink(target, link), 'done', options);
+  symlink(target: string, link: string, options: SftpCallOptions = {}): Promise<void> {
+    return this.ask(() => this.link.client.symlink(target, link), 'done', options, nothing);
   }
 
-  async hardlink(existing: string, path: string, options: SftpCallOptions = {}): Promise<void> {
+  hardlink(existing: string, path: string, options: SftpCallOptions = {}): Promise<void> {
     const paths = { oldPath: existing, newPath: path };
-    await this.ask(() => this.link.client.extended('hardlink', paths), 'done', options);
+    return this.ask(() => this.link.client.extended('hardlink', paths), 'done', options, nothing);
   }
 
-  async realpath(path: string, options: SftpCallOptions = {}): Promise<string> {
-    return this.#name(() => this.link.client.realpath(path), options);
+  realpath(path: string, options: SftpCallOptions = {}): Promise<string> {
+    return this.ask(() => this.link.client.realpath(path), 'names', options, onlyName);
   }
 
   /** `~` and `~user` in front are replaced (expand-path@openssh.com). */
-  async expandPath(path: string, options: SftpCallOptions = {}): Promise<string> {
-    return this.#name(() => this.link.client.extended('expandPath', { path }), options);
+  expandPath(path: string, options: SftpCallOptions = {}): Promise<string> {
+    return this.ask(() => this.link.client.extended('expandPath', { path }), 'names', options, onlyName);
   }
 
-  async homeDirectory(user: string, options: SftpCallOptions = {}): Promise<string> {
-    return this.#name(() => this.link.client.extended('homeDirectory', { user }), options);
+  homeDirectory(user: string, options: SftpCallOptions = {}): Promise<string> {
+    return this.ask(() => this.link.client.extended('homeDirectory', { user }), 'names', options, onlyName);
   }
 
-  async statvfs(path: string, options: SftpCallOptions = {}): Promise<VolumeStatus> {
+  statvfs(path: string, options: SftpCallOptions = {}): Promise<VolumeStatus> {
     return this.extended('statvfs', { path }, options);
   }
 
   /** Names of users and groups, '' for those the server does not know. */
-  async namesById(
+  namesById(
     uids: readonly number[],
     gids: readonly number[],
     options: SftpCallOptions = {},
@@ -191,7 +216,7 @@ export class Sftp {
   }
 
   /** Copies inside the server (copy-data); `length` 0 is up to the end. */
-  async copyData(
+  copyData(
     from: RemoteFile,
     fromOffset: number,
     length: number,
@@ -199,26 +224,28 @@ export class Sftp {
     toOffset: number,
     options: SftpCallOptions = {},
   ): Promise<void> {
-    const values = {
-      from: from.handle,
-      fromOffset: BigInt(fromOffset),
-      length: BigInt(length),
-      to: to.handle,
-      toOffset: BigInt(toOffset),
-    };
-    await this.ask(() => this.link.client.extended('copyData', values), 'done', options);
+    const request = (): number =>
+      this.link.client.extended('copyData', {
+        from: from.handle,
+        fromOffset: BigInt(fromOffset),
+        length: BigInt(length),
+        to: to.handle,
+        toOffset: BigInt(toOffset),
+      });
+    return this.ask(request, 'done', options, nothing);
   }
 
   /**
-   * Makes a request and waits for an answer of `kind`; for the parts of this folder. An answer that comes after the
-   * abort goes to `late`.
+   * Makes a request and gives what `take` makes of an answer of `kind`; for the parts of this folder. An answer that comes
+   * after the abort goes to `late`. One promise and no async function on the way: small files are mostly these.
    */
-  ask<K extends Answer['kind']>(
+  ask<K extends Answer['kind'], T>(
     request: () => number,
     kind: K | readonly K[],
     { signal }: SftpCallOptions,
+    take: (answer: KindOf<K>) => T,
     late?: (answer: Answer) => void,
-  ): Promise<KindOf<K>> {
+  ): Promise<T> {
     return new Promise((resolve, reject) => {
       throwIfAborted(signal);
       let forgotten = false;
@@ -231,34 +258,41 @@ export class Sftp {
       this.link.ask(id, (answer) => {
         offAbort(signal, abort);
         if (forgotten) late?.(answer);
-        else if (answer.kind === kind || kind.includes(answer.kind as K)) resolve(answer as KindOf<K>);
-        else reject(answer.kind === 'failed' ? answer.error : endOfFile());
+        else if (answer.kind === kind || kind.includes(answer.kind as K)) {
+          try {
+            resolve(take(answer as KindOf<K>));
+          } catch (error) {
+            reject(error);
+          }
+        } else reject(answer.kind === 'failed' ? answer.error : endOfFile());
       });
     });
   }
 
-  async #handle(request: () => number, options: SftpCallOptions): Promise<Uint8Array> {
+  #handle<T>(request: () => number, options: SftpCallOptions, take: (handle: Uint8Array) => T): Promise<T> {
     const tooLate = (answer: Answer): void => {
       if (answer.kind === 'handle' && !this.link.ended) this.link.ask(this.link.client.close(answer.handle), () => {});
     };
-    return (await this.ask(request, 'handle', options, tooLate)).handle;
-  }
-
-  async #name(request: () => number, options: SftpCallOptions): Promise<string> {
-    const { names } = await this.ask(request, 'names', options);
-    if (names.length !== 1) throw new SshError('sftp', `one name expected, ${names.length} came`, { by: 'peer' });
-    return names[0]!.name;
+    return this.ask(request, 'handle', options, ({ handle }) => take(handle), tooLate);
   }
 
   /** An extension that is answered by more than a status; for the parts of this folder. */
-  async extended<K extends AnsweredExtension>(
+  extended<K extends AnsweredExtension>(
     extension: K,
     values: ExtensionRequest<K>,
     options: SftpCallOptions,
   ): Promise<ExtensionReply<K>> {
-    const answer = await this.ask(() => this.link.client.extended(extension, values), 'extended', options);
-    return answer.values as ExtensionReply<K>;
+    const request = (): number => this.link.client.extended(extension, values);
+    return this.ask(request, 'extended', options, (answer) => answer.values as ExtensionReply<K>);
   }
+}
+
+/** What `ask` gives when it only matters that all went well. */
+export const nothing = (): void => {};
+
+function onlyName({ names }: KindOf<'names'>): string {
+  if (names.length !== 1) throw new SshError('sftp', `one name expected, ${names.length} came`, { by: 'peer' });
+  return names[0]!.name;
 }
 
 const endOfFile = (): SshError => new SshError('sftp', 'end of file', { by: 'peer', detail: { status: 1, text: '' } });

@@ -5,7 +5,7 @@
 
 import { constants, type Stats } from 'node:fs';
 import { SshError } from '../../protocol/index.ts';
-import { BLOCK_BYTES, giveBlock, takeBlock } from './blocks.ts';
+import { AT_ONCE_BYTES, BLOCK_BYTES, giveBlock, takeBlock } from './blocks.ts';
 import { fileError, LocalFile, readAll } from './local-file.ts';
 
 export interface SharedBlock {
@@ -19,7 +19,8 @@ interface Entry {
   readonly index: number;
   readonly memory: Uint8Array;
   users: number;
-  loaded: Promise<Uint8Array>;
+  /** Little content is there at once. */
+  loaded: Uint8Array | Promise<Uint8Array>;
 }
 
 export interface SharedFileOptions {
@@ -38,6 +39,7 @@ export class SharedFile {
   /** By index, the one used longest ago first. */
   readonly #blocks = new Map<number, Entry>();
   #reads = 0;
+  #isBroken = false;
 
   private constructor(path: string, file: LocalFile, stat: Stats, keep: number) {
     this.path = path;
@@ -49,7 +51,7 @@ export class SharedFile {
     this.#keep = keep;
   }
 
-  static async open(path: string, options: SharedFileOptions = {}): Promise<SharedFile> {
+  static open(path: string, options: SharedFileOptions = {}): SharedFile {
     // A FIFO without a writer would hang the open.
     const flags = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0);
     const file = new LocalFile(path, flags);
@@ -58,18 +60,8 @@ export class SharedFile {
       if (!stat.isFile()) throw new SshError('file', `${path} is no regular file`, { detail: { path } });
       return new SharedFile(path, file, stat, options.keep ?? 0);
     } catch (error) {
-      await file.close();
+      file.closeNow();
       throw error;
-    }
-  }
-
-  /** Opens it for `work` alone. */
-  static async use<T>(path: string, work: (file: SharedFile) => Promise<T>): Promise<T> {
-    const file = await SharedFile.open(path);
-    try {
-      return await work(file);
-    } finally {
-      await file.close();
     }
   }
 
@@ -86,41 +78,59 @@ export class SharedFile {
     return this.#reads;
   }
 
-  async block(index: number): Promise<SharedBlock> {
+  /** A part could not be read: for who comes next it had better be opened anew. */
+  get isBroken(): boolean {
+    return this.#isBroken;
+  }
+
+  /** At once when it is little, or there already. */
+  block(index: number): SharedBlock | Promise<SharedBlock> {
     const entry = this.#blocks.get(index) ?? this.#load(index);
     // Behind the others: used last.
     this.#blocks.delete(index);
     this.#blocks.set(index, entry);
     entry.users++;
-    try {
-      const bytes = await entry.loaded;
-      return { index, bytes, release: () => this.#release(entry) };
-    } catch (error) {
-      if (this.#blocks.get(index) === entry) this.#blocks.delete(index);
-      throw error;
-    }
+    const give = (bytes: Uint8Array): SharedBlock => ({ index, bytes, release: () => this.#release(entry) });
+    return entry.loaded instanceof Uint8Array ? give(entry.loaded) : entry.loaded.then(give);
   }
 
   /** Only when no receiver is at work any more. */
-  async close(): Promise<void> {
+  close(): void {
     for (const entry of this.#blocks.values()) if (entry.users === 0) giveBlock(entry.memory);
     this.#blocks.clear();
-    await this.#file.close();
+    this.#file.closeNow();
   }
 
   #load(index: number): Entry {
-    const at = index * BLOCK_BYTES;
     const length = this.blockLength(index);
     const memory = takeBlock(length);
     this.#reads++;
-    const loaded = new Promise<Uint8Array>((resolve, reject) => {
-      readAll(this.#file.fd, memory.subarray(0, length), at, (error, got) => {
-        if (error) reject(fileError(error, this.path));
-        else if (got < length) reject(fileError(new Error('the file became shorter while it was sent'), this.path));
-        else resolve(memory.subarray(0, length));
+    const into = memory.length === length ? memory : memory.subarray(0, length);
+    const at = index * BLOCK_BYTES;
+    if (length > AT_ONCE_BYTES) return { index, memory, users: 0, loaded: this.#readLater(index, into, at) };
+    let problem: SshError | undefined;
+    readAll(this.#file.fd, into, at, (error, got) => {
+      problem = this.#problem(error, got, length);
+    });
+    if (problem) throw problem;
+    return { index, memory, users: 0, loaded: into };
+  }
+
+  #readLater(index: number, into: Uint8Array, at: number): Promise<Uint8Array> {
+    return new Promise((resolve, reject) => {
+      readAll(this.#file.fd, into, at, (error, got) => {
+        const problem = this.#problem(error, got, into.length);
+        if (!problem) return resolve(into);
+        this.#blocks.delete(index);
+        reject(problem);
       });
     });
-    return { index, memory, users: 0, loaded };
+  }
+
+  #problem(error: unknown, got: number, length: number): SshError | undefined {
+    if (!error && got === length) return undefined;
+    this.#isBroken = true;
+    return fileError(error ?? new Error('the file became shorter while it was sent'), this.path);
   }
 
   #release(entry: Entry): void {

@@ -12,9 +12,11 @@ const MOST_IDLE = 64;
 const KEPT_BYTES = 24 * 1024 * 1024;
 const MOST_KEPT = Math.floor(KEPT_BYTES / BLOCK_BYTES);
 
-interface Entry {
-  readonly path: string;
-  readonly file: Promise<SharedFile>;
+export interface TakenFile {
+  readonly file: SharedFile;
+}
+
+interface Entry extends TakenFile {
   users: number;
 }
 
@@ -32,57 +34,58 @@ export class SharedFiles {
     this.#mostIdle = receivers > 1 ? MOST_IDLE : 0;
   }
 
-  /** Runs `work` with the file of `path`, and keeps it open that long. */
-  async use<T>(path: string, work: (file: SharedFile) => Promise<T>): Promise<T> {
+  /** The file of `path`, kept open until it is given back; throws when it cannot be opened. */
+  take(path: string): TakenFile {
     const entry = this.#entries.get(path) ?? this.#open(path);
     this.#entries.delete(path);
     this.#entries.set(path, entry);
     if (entry.users++ === 0) this.#idle--;
+    return entry;
+  }
+
+  /** Once for each `take`. */
+  give(taken: TakenFile): void {
+    const entry = taken as Entry;
+    const { path, isBroken } = entry.file;
+    entry.users--;
+    const isKept = this.#entries.get(path) === entry;
+    // What could not be read is not kept: the next one tries anew.
+    if (isKept && isBroken) this.#entries.delete(path);
+    if (entry.users > 0) return;
+    if (!isKept || isBroken) return entry.file.close();
+    this.#idle++;
+    this.#tidy();
+  }
+
+  /** Runs `work` with the file of `path`, and keeps it open that long. */
+  async use<T>(path: string, work: (file: SharedFile) => Promise<T>): Promise<T> {
+    const taken = this.take(path);
     try {
-      return await work(await entry.file);
-    } catch (error) {
-      // What could not be read is not kept: the next one tries anew.
-      if (this.#entries.get(path) === entry && entry.users === 1) this.#entries.delete(path);
-      throw error;
+      return await work(taken.file);
     } finally {
-      if (--entry.users === 0) await this.#tidy(entry);
+      this.give(taken);
     }
   }
 
   /** When nothing is sent any more. */
-  async close(): Promise<void> {
-    const entries = [...this.#entries.values()];
+  close(): void {
+    for (const { file } of this.#entries.values()) file.close();
     this.#entries.clear();
-    await Promise.all(entries.map(closeEntry));
   }
 
   #open(path: string): Entry {
-    const file = SharedFile.open(path, { keep: this.#keep });
-    file.catch(() => {});
-    const entry = { path, file, users: 0 };
-    this.#entries.set(path, entry);
+    const entry = { file: SharedFile.open(path, { keep: this.#keep }), users: 0 };
     this.#idle++;
     return entry;
   }
 
-  /** Nobody uses `entry` any more. */
-  async #tidy(entry: Entry): Promise<void> {
-    if (this.#entries.get(entry.path) !== entry) return closeEntry(entry);
-    this.#idle++;
-    const over: Entry[] = [];
+  #tidy(): void {
     for (const each of this.#entries.values()) {
-      if (this.#idle <= this.#mostIdle) break;
+      if (this.#idle <= this.#mostIdle) return;
       if (each.users > 0) continue;
-      this.#entries.delete(each.path);
+      this.#entries.delete(each.file.path);
       this.#idle--;
-      over.push(each);
+      each.file.close();
     }
-    await Promise.all(over.map(closeEntry));
   }
 }
-
-const closeEntry = async ({ file }: Entry): Promise<void> =>
-  file.then(
-    (opened) => opened.close(),
-    () => {},
-  );

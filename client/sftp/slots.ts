@@ -30,33 +30,50 @@ export class TransferSlots {
     this.#isMeasured = true;
   }
 
-  /** Starts `work`, which never rejects, as soon as a slot is free; settles when it has started. */
-  async run(work: () => Promise<void>): Promise<void> {
-    while (this.#running >= this.#count) await this.#change();
+  /** Takes a slot, at once or as soon as one is free: then there is something to wait for. */
+  take(): Promise<void> | undefined {
+    if (this.#running >= this.#count) return this.#takeLater();
     this.#running++;
-    void work().finally(() => {
-      this.#running--;
-      for (const wake of this.#waiting.splice(0)) wake();
-    });
+    return undefined;
   }
 
-  /** For work in a slot, once its size is known: moves the content when there is room for it. */
-  async move<T>(bytes: number, work: () => Promise<T>): Promise<T> {
-    // Two of the largest fit, so that a crowd of small ones does not keep one waiting to the end.
-    const room = Math.min(bytes, this.#bytes / 2);
-    while (this.#taken + room > this.#bytes) await new Promise<void>((resolve) => void this.#forRoom.push(resolve));
+  /** Gives a slot back. */
+  give(): void {
+    this.#running--;
+    if (this.#waiting.length > 0) for (const wake of this.#waiting.splice(0)) wake();
+  }
+
+  /** For a file in a slot, once its size is known: makes room for its content, at once or later. */
+  takeRoom(bytes: number): Promise<void> | undefined {
+    const room = this.#room(bytes);
+    if (this.#taken + room > this.#bytes) return this.#takeRoomLater(room);
     this.#taken += room;
-    try {
-      return await work();
-    } finally {
-      this.#taken -= room;
-      if (this.#forRoom.length > 0) for (const wake of this.#forRoom.splice(0)) wake();
-    }
+    return undefined;
+  }
+
+  giveRoom(bytes: number): void {
+    this.#taken -= this.#room(bytes);
+    if (this.#forRoom.length > 0) for (const wake of this.#forRoom.splice(0)) wake();
   }
 
   /** All that was started is over. */
   async idle(): Promise<void> {
     while (this.#running > 0) await this.#change();
+  }
+
+  /** Two of the largest fit, so that a crowd of small ones does not keep one waiting to the end. */
+  #room(bytes: number): number {
+    return Math.min(bytes, this.#bytes / 2);
+  }
+
+  async #takeLater(): Promise<void> {
+    while (this.#running >= this.#count) await this.#change();
+    this.#running++;
+  }
+
+  async #takeRoomLater(room: number): Promise<void> {
+    while (this.#taken + room > this.#bytes) await new Promise<void>((resolve) => void this.#forRoom.push(resolve));
+    this.#taken += room;
   }
 
   /** Settles when some work is over. */

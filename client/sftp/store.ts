@@ -124,15 +124,21 @@ export class Store {
       const slot: Slot = { index: this.#nextBlock++, block: undefined, cut: 0, open: 0 };
       this.#ahead.push(slot);
       this.#unfinished.add(slot);
-      from.block(slot.index).then(
-        (block) => {
-          slot.block = block;
-          if (this.#error) block.release();
-          else this.#pump();
-        },
-        (error) => this.#fail(error),
-      );
+      const block = from.block(slot.index);
+      if (block instanceof Promise) this.#fillLater(slot, block);
+      else slot.block = block;
     }
+  }
+
+  #fillLater(slot: Slot, reading: Promise<SharedBlock>): void {
+    reading.then(
+      (block) => {
+        slot.block = block;
+        if (this.#error) block.release();
+        else this.#pump();
+      },
+      (error) => this.#fail(error),
+    );
   }
 
   /** The next lane that can take a request. */

@@ -5,14 +5,14 @@
  */
 
 import type { Stats } from 'node:fs';
-import { opendir, rm } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { SshError } from '../../protocol/index.ts';
 import type { DirectoryEntry } from './directory.ts';
-import { download } from './download.ts';
-import { finishLocal, makeLocal } from './local-directory.ts';
+import { type DownloadOptions, download } from './download.ts';
+import { finishLocal, localEntries, makeLocal } from './local-directory.ts';
 import { local, lookLocal } from './local-file.ts';
-import { fromLocal, joinRemote, safeName, toLocal } from './safe-names.ts';
+import { joinRemote, safeName, toLocal } from './safe-names.ts';
 import { sameContent } from './same-content.ts';
 import type { Sftp } from './sftp.ts';
 import { TransferSlots } from './slots.ts';
@@ -47,6 +47,7 @@ class TreeDownload {
   readonly #options: TreeOptions;
   readonly #tally: Tally;
   readonly #slots: TransferSlots;
+  readonly #fileOptions: DownloadOptions;
   readonly #pending: Pending[] = [];
   readonly #made: Pending[] = [];
   /** For deleting: what the server has, by local directory. */
@@ -57,6 +58,7 @@ class TreeDownload {
     this.#options = options;
     this.#tally = new Tally(options);
     this.#slots = slots;
+    this.#fileOptions = { ...fileOptions(options), followTarget: false };
   }
 
   async run(remote: string, target: string, root: FileStat): Promise<TreeResult> {
@@ -90,46 +92,72 @@ class TreeDownload {
     this.#made.push(directory);
     tally.directories++;
     const names = new Set<string>();
-    for await (const found of this.#sftp.readdir(directory.from, this.#options)) {
-      if (tally.fatal) return;
-      if (sync?.delete) names.add(found.name);
-      await tally.attempt(joinRemote(directory.from, found.name), () => this.#entry(directory, found));
+    for await (const entries of this.#sftp.readdirInBatches(directory.from, this.#options)) {
+      for (const found of entries) {
+        if (tally.fatal) return;
+        if (sync?.delete) names.add(found.name);
+        try {
+          await this.#entry(directory, found);
+        } catch (error) {
+          tally.fail(joinRemote(directory.from, found.name), error);
+        }
+      }
     }
     if (sync?.delete) this.#seen.set(directory.to, names);
   }
 
-  async #entry(parent: Pending, found: DirectoryEntry): Promise<void> {
-    const tally = this.#tally;
-    tally.entry(parent.depth);
-    const from = joinRemote(parent.from, safeName(found.name));
-    const to = join(parent.to, found.name);
-    let { stat } = found;
+  /** Gives a promise when there is something to wait for before the next one. */
+  #entry(parent: Pending, { name, stat }: DirectoryEntry): Promise<void> | undefined {
+    this.#tally.entry(parent.depth);
+    const from = joinRemote(parent.from, safeName(name));
+    const to = join(parent.to, name);
+    if (stat.kind === 'file') return this.#start(from, to, stat);
+    return this.#found(from, to, stat, parent.depth);
+  }
+
+  async #found(from: string, to: string, listed: FileStat, depth: number): Promise<void> {
+    let stat = listed;
     // Servers need not tell kinds in listings; links tell what they lead to only when asked.
     if (stat.kind === 'unknown') stat = await this.#sftp.lstat(from, this.#options);
     if (stat.kind === 'link' && this.#options.links === 'follow') stat = await this.#sftp.stat(from, this.#options);
     if (stat.kind === 'directory') {
-      this.#pending.push({ from, to, depth: parent.depth + 1, mode: stat.mode, times: timesOf(stat) });
-    } else if (stat.kind === 'file') {
-      const file = stat;
-      await this.#slots.run(async () => void (await tally.attempt(from, () => this.#file(from, to, file))));
-    } else {
-      tally.skipped++;
-    }
+      this.#pending.push({ from, to, depth: depth + 1, mode: stat.mode, times: timesOf(stat) });
+    } else if (stat.kind === 'file') await this.#start(from, to, stat);
+    else this.#tally.skipped++;
   }
 
+  /** Begins a file as soon as it may, and does not wait for its end. */
+  #start(from: string, to: string, stat: FileStat): Promise<void> | undefined {
+    const busy = this.#slots.take();
+    if (busy) return busy.then(() => void this.#file(from, to, stat));
+    void this.#file(from, to, stat);
+    return undefined;
+  }
+
+  /** In a slot, which it gives back; never fails. */
   async #file(from: string, to: string, stat: FileStat): Promise<void> {
     const tally = this.#tally;
     const { sync } = this.#options;
-    if (sync && (await this.#isSame(from, to, stat))) {
-      tally.unchanged++;
-    } else if (sync?.dryRun) {
-      tally.copied({ from, to, size: stat.size ?? 0 });
-    } else {
-      const options = { ...fileOptions(this.#options), stat, followTarget: false };
-      const { size } = await this.#slots.move(stat.size || UNKNOWN_BYTES, () =>
-        download(this.#sftp, from, to, options),
-      );
-      tally.copied({ from, to, size });
+    try {
+      if (sync && (await this.#isSame(from, to, stat))) tally.unchanged++;
+      else if (sync?.dryRun) tally.copied({ from, to, size: stat.size ?? 0 });
+      else tally.copied({ from, to, size: await this.#fetch(from, to, stat) });
+    } catch (error) {
+      tally.fail(from, error);
+    } finally {
+      this.#slots.give();
+    }
+  }
+
+  async #fetch(from: string, to: string, stat: FileStat): Promise<number> {
+    const room = stat.size || UNKNOWN_BYTES;
+    const full = this.#slots.takeRoom(room);
+    if (full) await full;
+    try {
+      const { size } = await download(this.#sftp, from, to, { ...this.#fileOptions, stat });
+      return size;
+    } finally {
+      this.#slots.giveRoom(room);
     }
   }
 
@@ -146,11 +174,8 @@ class TreeDownload {
   }
 
   async #prune(directory: string, names: ReadonlySet<string>): Promise<void> {
-    // As bytes, whatever node's types say of it.
-    const encoding = 'buffer' as BufferEncoding;
     if (!lookLocal(directory)) return;
-    for await (const found of await local(directory, opendir(toLocal(directory), { encoding }))) {
-      const name = fromLocal(found.name as unknown as Uint8Array);
+    for (const [name] of localEntries(directory)) {
       if (names.has(name)) continue;
       const path = join(directory, name);
       if (!this.#options.sync?.dryRun) await local(path, rm(toLocal(path), { recursive: true }));

@@ -4,18 +4,22 @@
  */
 
 import type { Dirent, Stats } from 'node:fs';
-import { opendir, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { localEntries } from './local-directory.ts';
 import { fileError, local, lookLocal } from './local-file.ts';
-import { fromLocal, joinRemote, toLocal } from './safe-names.ts';
+import { joinRemote, toLocal } from './safe-names.ts';
 import { sameContent } from './same-content.ts';
 import type { Sftp, SftpCallOptions } from './sftp.ts';
-import { SharedFile } from './shared-file.ts';
+import { SharedFiles } from './shared-files.ts';
 import { TransferSlots } from './slots.ts';
 import type { FileStat } from './stat.ts';
-import { hasStatus, Lanes, type TransferResult } from './transfer.ts';
+import { hasStatus, Lanes } from './transfer.ts';
 import { fileOptions, filesAtOnce, type Pending, Tally, type TreeOptions, type TreeResult } from './tree.ts';
-import { upload } from './upload.ts';
+import { type UploadOptions, upload } from './upload.ts';
+
+/** Entries looked at before others get their turn. */
+const AT_ONCE = 500;
 
 /** The content of the local directory `source` into the remote directory `remote`, which is made when missing. */
 export async function uploadTree(
@@ -51,8 +55,12 @@ class TreeUpload {
   readonly #options: TreeOptions;
   readonly #tally: Tally;
   readonly #slots: TransferSlots;
+  readonly #sources: SharedFiles;
+  readonly #intoNew: UploadOptions;
+  readonly #intoOld: UploadOptions;
   readonly #pending: Pending[] = [];
   readonly #made: Pending[] = [];
+  #looked = 0;
   /** Those that were not there before. */
   readonly #new = new Set<Pending>();
   /** For deleting, by remote directory: what only the server has. */
@@ -64,6 +72,10 @@ class TreeUpload {
     this.#options = options;
     this.#tally = new Tally(options);
     this.#slots = slots;
+    // What is opened for one receiver alone is not kept.
+    this.#sources = options.sources ?? new SharedFiles(1, 1);
+    this.#intoOld = fileOptions(options);
+    this.#intoNew = { ...this.#intoOld, isNew: true };
   }
 
   async run(source: string, remote: string, root: Stats): Promise<TreeResult> {
@@ -99,49 +111,83 @@ class TreeUpload {
     tally.directories++;
     const there = sync ? await listRemote(this.#sftp, directory.to, this.#options) : undefined;
     const extra = new Map(there);
-    // As bytes, whatever node's types say of it.
-    const encoding = 'buffer' as BufferEncoding;
-    for await (const found of await local(directory.from, opendir(toLocal(directory.from), { encoding }))) {
+    for (const [name, entry] of localEntries(directory.from)) {
       if (tally.fatal) return;
-      const name = fromLocal(found.name as unknown as Uint8Array);
       extra.delete(name);
-      await tally.attempt(join(directory.from, name), () => this.#entry(directory, name, found, there));
+      const from = join(directory.from, name);
+      try {
+        await this.#entry(directory, from, joinRemote(directory.to, name), entry, there?.get(name));
+      } catch (error) {
+        tally.fail(from, error);
+      }
+      if (++this.#looked % AT_ONCE === 0) await new Promise((resolve) => void setImmediate(resolve));
     }
     if (sync?.delete) this.#extra.set(directory.to, extra);
   }
 
-  async #entry(parent: Pending, name: string, entry: Dirent, there: Listing | undefined): Promise<void> {
-    const tally = this.#tally;
-    tally.entry(parent.depth);
-    const from = join(parent.from, name);
-    const to = joinRemote(parent.to, name);
+  /** Gives a promise when there is something to wait for before the next one. */
+  #entry(
+    parent: Pending,
+    from: string,
+    to: string,
+    entry: Dirent,
+    before: FileStat | undefined,
+  ): Promise<void> | undefined {
+    this.#tally.entry(parent.depth);
+    const isNew = this.#new.has(parent);
     // What a plain copy has to know of a file it learns when it opens it.
-    const isPlain = entry.isFile() && !this.#options.sync;
-    let found = isPlain ? undefined : lookLocal(from);
+    if (entry.isFile() && !this.#options.sync) return this.#start({ from, to, found: undefined, before, isNew });
+    const found = lookLocal(from);
+    return this.#found({ from, to, found, before, isNew }, parent.depth);
+  }
+
+  async #found(file: FileCopy, depth: number): Promise<void> {
+    const { from, to } = file;
+    let { found } = file;
     if (found?.isSymbolicLink() && this.#options.links === 'follow') found = await local(from, stat(toLocal(from)));
-    if (found?.isDirectory()) {
-      this.#pending.push({ from, to, depth: parent.depth + 1, mode: found.mode, times: timesOf(found) });
-    } else if (isPlain || found?.isFile()) {
-      const file = { from, to, found, before: there?.get(name), isNew: this.#new.has(parent) };
-      await this.#slots.run(async () => void (await tally.attempt(from, () => this.#file(file))));
-    } else {
-      tally.skipped++;
+    if (found?.isDirectory())
+      this.#pending.push({ from, to, depth: depth + 1, mode: found.mode, times: timesOf(found) });
+    else if (found?.isFile()) await this.#start({ ...file, found });
+    else this.#tally.skipped++;
+  }
+
+  /** Begins a file as soon as it may, and does not wait for its end. */
+  #start(file: FileCopy): Promise<void> | undefined {
+    const busy = this.#slots.take();
+    if (busy) return busy.then(() => void this.#file(file));
+    void this.#file(file);
+    return undefined;
+  }
+
+  /** In a slot, which it gives back; never fails. */
+  async #file({ from, to, found, before, isNew }: FileCopy): Promise<void> {
+    const tally = this.#tally;
+    const { sync } = this.#options;
+    try {
+      if (before && found && (await this.#isSame(from, to, found, before))) tally.unchanged++;
+      else if (sync?.dryRun) tally.copied({ from, to, size: found?.size ?? 0 });
+      else tally.copied({ from, to, size: await this.#send(from, to, isNew) });
+    } catch (error) {
+      tally.fail(from, error);
+    } finally {
+      this.#slots.give();
     }
   }
 
-  async #file({ from, to, found, before, isNew }: FileCopy): Promise<void> {
-    const tally = this.#tally;
-    const { sync, sources } = this.#options;
-    if (before && found && (await this.#isSame(from, to, found, before))) {
-      tally.unchanged++;
-    } else if (sync?.dryRun) {
-      tally.copied({ from, to, size: found?.size ?? 0 });
-    } else {
-      const options = { ...fileOptions(this.#options), isNew };
-      const send = (file: SharedFile): Promise<TransferResult> =>
-        this.#slots.move(file.size, () => upload(this.#lanes, file, to, options));
-      const { size } = await (sources ? sources.use(from, send) : SharedFile.use(from, send));
-      tally.copied({ from, to, size });
+  async #send(from: string, to: string, isNew: boolean): Promise<number> {
+    const taken = this.#sources.take(from);
+    const { size } = taken.file;
+    try {
+      const full = this.#slots.takeRoom(size);
+      if (full) await full;
+      try {
+        await upload(this.#lanes, taken.file, to, isNew ? this.#intoNew : this.#intoOld);
+        return size;
+      } finally {
+        this.#slots.giveRoom(size);
+      }
+    } finally {
+      this.#sources.give(taken);
     }
   }
 

@@ -99,24 +99,27 @@ export class Tally {
     this.#options.onAction?.({ action: 'delete', from: path, to: path, size: 0 });
   }
 
-  /** Runs `work` and gives whether it went well; a failure is noted for `path`, or ends all when nothing can go well. */
-  async attempt(path: string, work: () => Promise<void>): Promise<boolean> {
-    if (this.fatal) return false;
+  /** Runs `work` unless all is over already. */
+  async attempt(path: string, work: () => Promise<void>): Promise<void> {
+    if (this.fatal) return;
     try {
       await work();
-      return true;
     } catch (cause) {
-      const error = fileError(cause, path);
-      if (['aborted', 'lost', 'closed', 'protocol', 'malformed', 'disconnected', 'limit'].includes(error.code)) {
-        this.fatal ??= error;
-        return false;
-      }
-      this.failed++;
-      const failure = { path, error };
-      if (this.failures.length < FAILURES_KEPT) this.failures.push(failure);
-      this.#options.onFailure?.(failure);
-      return false;
+      this.fail(path, cause);
     }
+  }
+
+  /** A failure is noted for `path`, or ends all when nothing can go well any more. */
+  fail(path: string, cause: unknown): void {
+    const error = fileError(cause, path);
+    if (['aborted', 'lost', 'closed', 'protocol', 'malformed', 'disconnected', 'limit'].includes(error.code)) {
+      this.fatal ??= error;
+      return;
+    }
+    this.failed++;
+    const failure = { path, error };
+    if (this.failures.length < FAILURES_KEPT) this.failures.push(failure);
+    this.#options.onFailure?.(failure);
   }
 
   entry(depth: number): void {

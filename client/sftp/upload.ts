@@ -41,8 +41,13 @@ export async function upload(
 ): Promise<TransferResult> {
   checkOptions(options);
   const lanes = to instanceof Lanes ? to : new Lanes(to);
-  const send = (file: SharedFile): Promise<TransferResult> => new Upload(lanes, file, options).run(remotePath);
-  return typeof source === 'string' ? SharedFile.use(source, send) : send(source);
+  if (typeof source !== 'string') return new Upload(lanes, source, options).run(remotePath);
+  const file = SharedFile.open(source);
+  try {
+    return await new Upload(lanes, file, options).run(remotePath);
+  } finally {
+    file.close();
+  }
 }
 
 class Upload {
@@ -65,32 +70,38 @@ class Upload {
     if (atomic === false) return this.#direct(path);
     const part = partOf(path, resume === true, this.#source.size, this.#source.mtime);
     // One round trip for both. A link in the target's place is written through, so then the part belongs elsewhere.
-    const looking = this.#options.isNew ? undefined : this.#look(path);
+    const looking = this.#options.isNew ? undefined : this.#sftp.lstat(path, this.#options).catch(() => undefined);
     const askedAt = performance.now();
-    const [before, file] = await Promise.allSettled([looking, this.#openPart(part)]);
+    let file: RemoteFile | undefined;
+    let refused: unknown;
+    try {
+      file = await this.#openPart(part);
+    } catch (error) {
+      refused = error;
+    }
     this.#lanes.shortest = Math.min(this.#lanes.shortest, performance.now() - askedAt);
-    if (before.status === 'fulfilled') this.#before = before.value;
+    if (looking) this.#before = await looking;
     const kind = this.#before?.kind;
     if (kind !== undefined && kind !== 'file' && kind !== 'unknown') {
-      if (file.status === 'fulfilled') await this.#discard(file.value);
+      if (file) await this.#discard(file);
       if (kind !== 'link') throw notAFile(path, kind);
       return this.run(await this.#sftp.realpath(path, this.#options));
     }
-    if (file.status === 'rejected') {
+    if (!file) {
       // A directory that takes no new name may still hold a file that takes new content.
-      if (this.#before && hasStatus(file.reason, 'permissionDenied')) return this.#direct(path);
+      if (this.#before && hasStatus(refused, 'permissionDenied')) return this.#direct(path);
       // The server may have opened it all the same.
-      if (file.reason instanceof SshError && file.reason.code === 'aborted' && !resume) await this.#discard(part);
-      throw ofTarget(file.reason, part, path);
+      if (refused instanceof SshError && refused.code === 'aborted' && !resume) await this.#discard(part);
+      throw ofTarget(refused, part, path);
     }
     try {
-      const start = resume ? await this.#resumeAt(file.value) : 0;
-      const result = await this.#content(file.value, start);
+      const start = resume ? await this.#resumeAt(file) : 0;
+      const result = await this.#content(file, start);
       await this.#reveal(part, path);
       return result;
     } catch (error) {
-      if (!resume) await this.#discard(file.value);
-      else file.value.close().catch(() => {});
+      if (!resume) await this.#discard(file);
+      else file.close().catch(() => {});
       throw ofTarget(error, part, path);
     }
   }
@@ -102,15 +113,6 @@ class Upload {
       return await this.#content(file, 0);
     } catch (error) {
       file.close().catch(() => {});
-      throw error;
-    }
-  }
-
-  async #look(path: string): Promise<FileStat | undefined> {
-    try {
-      return await this.#sftp.lstat(path, this.#options);
-    } catch (error) {
-      if (hasStatus(error, 'noSuchFile')) return undefined;
       throw error;
     }
   }
@@ -151,8 +153,8 @@ class Upload {
   }
 
   /** Content, attributes, and the handles given back. */
-  async #content(file: RemoteFile, start: number): Promise<TransferResult> {
-    const { write } = await this.#sftp.limits();
+  #content(file: RemoteFile, start: number): Promise<TransferResult> {
+    const { write } = this.#sftp.link.client.limits;
     const { sync, rate } = this.#options;
     const isSmall = this.#source.size <= Math.min(write, BLOCK_BYTES) && !sync && rate === undefined;
     return isSmall ? this.#fillAtOnce(file) : this.#fill(file, start);
@@ -161,8 +163,9 @@ class Upload {
   /** All of it in one flight: with many small files round trips are what counts. */
   async #fillAtOnce(file: RemoteFile): Promise<TransferResult> {
     const { size } = this.#source;
-    const block = size > 0 ? await this.#source.block(0) : undefined;
-    const written = block && file.write(0, block.bytes, this.#options);
+    const found = size > 0 ? this.#source.block(0) : undefined;
+    const block = found instanceof Promise ? await found : found;
+    const written = block && file.writeOnce(0, block.bytes, this.#options);
     const [, attributesKept] = await Promise.all([written, this.#attributes(file), file.close()]);
     // Not after a failure: the bytes may wait to be sent even then.
     block?.release();
@@ -213,37 +216,35 @@ class Upload {
     return { moved: done - start, size: source.size, attributesKept };
   }
 
-  async #attributes(file: RemoteFile): Promise<boolean> {
+  #attributes(file: RemoteFile): Promise<boolean> | true {
     const { mode, atime, mtime } = this.#source;
     const { preserve } = this.#options;
+    if (preserve) return this.#set(file, { mode: mode & 0o777, atime, mtime });
     const before = this.#before?.mode;
-    const change: StatChange = preserve
-      ? { mode: mode & 0o777, atime, mtime }
-      : before !== undefined
-        ? { mode: before }
-        : (mode & 0o600) !== 0o600
-          ? { mode: mode & 0o777 }
-          : {};
-    if (Object.keys(change).length === 0) return true;
+    if (before !== undefined) return this.#set(file, { mode: before });
+    return (mode & 0o600) === 0o600 || this.#set(file, { mode: mode & 0o777 });
+  }
+
+  async #set(file: RemoteFile, change: StatChange): Promise<boolean> {
     try {
       await file.setStat(change, this.#options);
       return true;
     } catch (error) {
       // File systems without permissions refuse; the content is there all the same.
       if (!(error instanceof SshError) || error.code !== 'sftp') throw error;
-      return !preserve;
+      return !this.#options.preserve;
     }
   }
 
-  async #reveal(part: string, path: string): Promise<void> {
-    try {
-      await this.#sftp.rename(part, path, this.#options);
-    } catch (error) {
+  #reveal(part: string, path: string): Promise<void> {
+    const renamed = this.#sftp.rename(part, path, this.#options);
+    if (this.#sftp.supports('posixRename') || !this.#before) return renamed;
+    return renamed.catch(async (error) => {
       // Version 3 without posix-rename does not replace: the old file has to go first.
-      if (this.#sftp.supports('posixRename') || !this.#before || !hasStatus(error, 'failure')) throw error;
+      if (!hasStatus(error, 'failure')) throw error;
       await this.#sftp.remove(path, this.#options);
       await this.#sftp.rename(part, path, this.#options);
-    }
+    });
   }
 
   /** Takes the part away again, as far as the session lets us. */

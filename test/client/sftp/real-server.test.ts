@@ -207,7 +207,7 @@ describe.skipIf(!SERVER)('sftp-server', () => {
   test('one file for many receivers is read once', async () => {
     const content = randomBytes(5_000_000);
     writeFileSync(inside('a'), content);
-    const source = await SharedFile.open(inside('a'), { keep: 32 });
+    const source = SharedFile.open(inside('a'), { keep: 32 });
     const targets = Array.from({ length: 8 }, (_, i) => inside(`to${i}`));
     await Promise.all(targets.map((target) => upload(sftp, source, target)));
     expect(source.reads).toBe(source.blocks);

@@ -122,7 +122,7 @@ describe('an upload', () => {
   };
   const goesOn = async (content: Uint8Array, to: number, moved: number): Promise<void> => {
     const { sftp, files, part } = await started(content);
-    const source = await SharedFile.open(inside('f'));
+    const source = SharedFile.open(inside('f'));
     const reader = await sftp.open(part);
     expect(await uploadStart(source, reader, content.length, {})).toBe(to);
     await reader.close();

@@ -14,11 +14,17 @@ class Files {
     this.slots = new TransferSlots(count);
   }
 
-  add(name: string, bytes: number): Promise<void> {
-    return this.slots.run(async () => {
-      this.started++;
-      await this.slots.move(bytes, () => new Promise<void>((resolve) => void this.moving.set(name, resolve)));
-    });
+  async add(name: string, bytes: number): Promise<void> {
+    await this.slots.take();
+    this.started++;
+    void this.#move(name, bytes);
+  }
+
+  async #move(name: string, bytes: number): Promise<void> {
+    await this.slots.takeRoom(bytes);
+    await new Promise<void>((resolve) => void this.moving.set(name, resolve));
+    this.slots.giveRoom(bytes);
+    this.slots.give();
   }
 
   async end(name: string): Promise<void> {
@@ -85,10 +91,21 @@ describe('the slots of a tree', () => {
     expect([...files.moving.keys()]).toEqual(['a', 'b', 'c', 'd', 'another']);
   });
 
-  test('are given back by work that fails', async () => {
+  test('there is nothing to wait for while some are free, and all are in the end', async () => {
     const slots = new TransferSlots(1);
-    const failure = slots.move(2 ** 40, () => Promise.reject(new Error('no')));
-    await expect(failure).rejects.toThrow('no');
-    await expect(slots.move(2 ** 40, async () => 'yes')).resolves.toBe('yes');
+    expect([slots.take(), slots.takeRoom(2 ** 40)]).toEqual([undefined, undefined]);
+    const order: string[] = [];
+    const next = Promise.all([
+      slots.take()?.then(() => order.push('slot')),
+      slots.idle().then(() => order.push('idle')),
+    ]);
+    slots.giveRoom(2 ** 40);
+    slots.give();
+    await turn();
+    expect(order).toEqual(['slot']);
+    expect(slots.takeRoom(64 * KIB)).toBeUndefined();
+    slots.give();
+    await next;
+    expect(order).toEqual(['slot', 'idle']);
   });
 });
