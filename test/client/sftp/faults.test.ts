@@ -115,6 +115,41 @@ describe('reading', () => {
     expect(lstatSync(inside('f')).size).toBe(100_000);
   });
 
+  test('a small file comes by one request, and by as many as it takes when answers are short', async () => {
+    const { sftp, files } = await fakeServer();
+    const data = randomBytes(5000);
+    files.nodes.set('/f', node('file', { data }));
+    let reads = 0;
+    files.intercept = (_, request) => request.request === 'read' && ++reads < 0;
+    for (const [readSize, most] of [
+      [32_768, 1],
+      [4999, 4],
+      [700, 12],
+    ] as const) {
+      files.readSize = readSize;
+      reads = 0;
+      const told: number[] = [];
+      const onProgress = ({ done }: TransferProgress): void => void told.push(done);
+      expect(await download(sftp, '/f', inside('f'), { onProgress })).toMatchObject({ size: 5000, moved: 5000 });
+      expect(readFileSync(inside('f')).equals(data)).toBe(true);
+      expect(reads).toBeLessThanOrEqual(most);
+      expect([told.at(-1), told]).toEqual([5000, told.toSorted((a, b) => a - b)]);
+    }
+    const stat = await sftp.stat('/f');
+    // It became shorter, or nothing, since it was listed.
+    expect(await download(sftp, '/f', inside('f'), { stat: { ...stat, size: 9000 } })).toMatchObject({ size: 5000 });
+    files.nodes.set('/f', node('file', { data: new Uint8Array(0) }));
+    expect(await download(sftp, '/f', inside('f'), { stat })).toMatchObject({ size: 0 });
+    expect(lstatSync(inside('f')).size).toBe(0);
+    files.intercept = (server, request) => {
+      if (request.request !== 'read') return false;
+      server.status(request.id, 4);
+      return true;
+    };
+    await expect(download(sftp, '/f', inside('g'), { stat })).rejects.toMatchObject({ code: 'sftp' });
+    expect(readdirSync(dir)).toEqual(['f']);
+  });
+
   test('an end in the middle of data is no file', async () => {
     const { sftp, files } = await fakeServer();
     files.nodes.set('/f', node('file', { data: randomBytes(200_000) }));

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -56,6 +56,29 @@ test('what cannot be opened is tried anew', async () => {
   writeFileSync(path, 'there');
   expect(await files.use(path, async ({ size }) => size)).toBe(5);
   await files.close();
+});
+
+test("what became shorter is opened anew for the next one, and is nobody else's before", async () => {
+  for (const size of [5000, 600_000]) {
+    const path = join(dir, `cut-${size}`);
+    writeFileSync(path, new Uint8Array(size));
+    const files = new SharedFiles(1);
+    const before = files.take(path);
+    expect(files.take(path)).toBe(before);
+    truncateSync(path, 10);
+    await expect(readAll(before.file)).rejects.toMatchObject({ code: 'file', message: /became shorter/ });
+    files.give(before);
+    const after = files.take(path);
+    expect([after.file.size, before.file.size]).toEqual([10, size]);
+    await readAll(after.file);
+    files.give(after);
+    // Still open for the one who has it.
+    await expect(readAll(before.file)).rejects.toThrow('became shorter');
+    files.give(before);
+    await expect(readAll(before.file)).rejects.toThrow('the file is closed');
+    files.close();
+    await expect(readAll(after.file)).rejects.toThrow('the file is closed');
+  }
 });
 
 test('a limit is shared, and says when to come back', async () => {
