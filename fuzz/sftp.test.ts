@@ -11,6 +11,7 @@ import { SftpClient } from '../protocol/sftp/client.ts';
 import { type ExtensionName, extensionPairs, extensions } from '../protocol/sftp/extensions.ts';
 import { frame, init, replies, requests, version } from '../protocol/sftp/messages.ts';
 import { decodeName, encodeName } from '../protocol/sftp/names.ts';
+import { Output } from '../protocol/sftp/output.ts';
 import { SftpServer } from '../protocol/sftp/server.ts';
 
 const all = Object.keys(extensions) as ExtensionName[];
@@ -198,5 +199,39 @@ test('any bytes are a name and back', () => {
       expect([...encodeName(decodeName(Uint8Array.from(list)))]).toEqual(list);
     }),
     { numRuns: 3000 },
+  );
+});
+
+test('what is to be sent is packet behind packet, whenever it is taken, and stays as it was taken', () => {
+  const path = fc.oneof(fc.string(), fc.string({ unit: 'binary' }), fc.string({ minLength: 1000, maxLength: 1100 }));
+  const step = fc.oneof(
+    fc.record({ kind: fc.constant('rename' as const), path }),
+    fc.record({ kind: fc.constant('write' as const), size: fc.constantFrom(0, 1, 4095, 4096, 5000) }),
+    fc.record({ kind: fc.constantFrom('take' as const, 'wrong' as const) }),
+  );
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
+      const output = new Output();
+      const expected: Uint8Array[] = [];
+      const taken: Uint8Array[] = [];
+      for (const [id, each] of steps.entries()) {
+        if (each.kind === 'take') taken.push(...output.take());
+        else if (each.kind === 'rename') {
+          const values = { id, oldPath: each.path, newPath: 'to' };
+          output.packet(requests.rename, values);
+          expected.push(frame(requests.rename, values));
+        } else if (each.kind === 'write') {
+          const data = new Uint8Array(each.size).fill(id);
+          output.packetWithData(requests.write.number, id, (writer) => writer.string(handle).u64(7n), data);
+          expected.push(frame(requests.write, { id, handle, offset: 7n, data }));
+        } else {
+          const wrong = { id, oldPath: 'from', newPath: undefined as unknown as string };
+          expect(() => output.packet(requests.rename, wrong)).toThrow();
+        }
+      }
+      taken.push(...output.take());
+      expect(Buffer.concat(taken).equals(Buffer.concat(expected))).toBe(true);
+      expect(output.take()).toEqual([]);
+    }),
   );
 });

@@ -60,6 +60,17 @@ describe('text', () => {
   );
   const broken = fc.array(byte, { maxLength: 40 }).map((list) => Uint8Array.from(list));
 
+  it('is written as its bytes are, plain or not', () => {
+    fc.assert(
+      fc.property(fc.oneof(fc.string(), fc.string({ unit: 'binary' })), (text) => {
+        const bytes = new TextEncoder().encode(text);
+        const before = new Writer(1).u8(1);
+        expect(before.text(text).u8(2).finish()).toEqual(new Writer().u8(1).string(bytes).u8(2).finish());
+      }),
+      { numRuns: 1000 },
+    );
+  });
+
   it('decodes anything as its slow twin does', () => {
     fc.assert(
       fc.property(broken, (bytes) => {

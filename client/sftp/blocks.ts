@@ -16,11 +16,22 @@ const MOST_KEPT = 16;
  */
 export const SPAN_BYTES = 40 * 1024 * 1024;
 
+/** Small files share memory: with some of its own for each, allocating was felt. */
+const SHARED_BYTES = 256 * 1024;
+const SHARED_BELOW = 16 * 1024;
+
 const kept: Uint8Array[] = [];
+let shared = Buffer.alloc(0);
 
 /** Room for `length` bytes. */
-export const takeBlock = (length = BLOCK_BYTES): Uint8Array =>
-  length <= AT_ONCE_BYTES ? Buffer.allocUnsafe(length) : (kept.pop() ?? Buffer.allocUnsafeSlow(BLOCK_BYTES));
+export function takeBlock(length = BLOCK_BYTES): Uint8Array {
+  if (length > AT_ONCE_BYTES) return kept.pop() ?? Buffer.allocUnsafeSlow(BLOCK_BYTES);
+  if (length > SHARED_BELOW) return Buffer.allocUnsafeSlow(length);
+  if (shared.length < length) shared = Buffer.allocUnsafeSlow(SHARED_BYTES);
+  const block = shared.subarray(0, length);
+  shared = shared.subarray(length);
+  return block;
+}
 
 /** Only when nobody reads or writes it any more. */
 export function giveBlock(block: Uint8Array): void {

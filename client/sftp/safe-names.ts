@@ -40,9 +40,11 @@ export const fromLocal = (name: Uint8Array): string => decodeName(name);
 
 /** The last component of a remote path. */
 export function baseName(path: string): string {
-  const trimmed = path.replace(/\/+$/, '');
+  const trimmed = withoutEnd(path);
   return trimmed.slice(trimmed.lastIndexOf('/') + 1);
 }
+
+const withoutEnd = (path: string): string => (path.endsWith('/') ? path.replace(/\/+$/, '') : path);
 
 /** `name` inside the remote directory `directory`. */
 export function joinRemote(directory: string, name: string): string {
@@ -52,9 +54,11 @@ export function joinRemote(directory: string, name: string): string {
 
 /** The name beside `path` under which its content arrives. It stays within 255 bytes, the limit of most systems. */
 export function partName(path: string, mark: string): string {
-  const base = baseName(path);
-  const directory = path.slice(0, path.replace(/\/+$/, '').length - base.length);
-  let stem = base;
-  while (encodeName(stem).length + mark.length > 240) stem = stem.slice(0, -1);
+  const trimmed = withoutEnd(path);
+  const start = trimmed.lastIndexOf('/') + 1;
+  const directory = trimmed.slice(0, start);
+  let stem = trimmed.slice(start);
+  // Three bytes a character at most.
+  if (stem.length > 70) while (encodeName(stem).length + mark.length > 240) stem = stem.slice(0, -1);
   return `${directory}.${stem}.${mark}.part`;
 }

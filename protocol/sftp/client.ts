@@ -14,7 +14,8 @@ import { getU32 } from '../wire/writer.ts';
 import type { SftpAttrs } from './attrs.ts';
 import { type ExtensionName, type ExtensionRequest, extensions } from './extensions.ts';
 import { Framer } from './framer.ts';
-import { frame, frameHead, init, readHead, replies, requests, SFTP_VERSION, version } from './messages.ts';
+import { frame, init, readHead, replies, requests, SFTP_VERSION, version } from './messages.ts';
+import { Output } from './output.ts';
 import { decodeReply, memoryOf, type PendingRequest, type ReadTarget, type SftpReply } from './replies.ts';
 
 /** What one request may ask for. */
@@ -34,8 +35,6 @@ export interface SftpClientOptions {
 const PLAIN_LIMITS: SftpLimits = { read: 32 * 1024, write: 32 * 1024, handles: undefined };
 /** Room for type, id, handle, offset and lengths beside the data of one packet. */
 const PACKET_OVERHEAD = 1024;
-/** Small requests of one turn leave as one piece. */
-const COALESCE_BELOW = 4096;
 
 export class SftpClient {
   readonly #draftSymlink: boolean;
@@ -46,7 +45,7 @@ export class SftpClient {
   #extensions: ReadonlyMap<string, string> = new Map();
   #limits = PLAIN_LIMITS;
   /** Requests, formed; all but INIT wait for VERSION (section 4). */
-  #output: Uint8Array[] = [];
+  readonly #output = new Output();
   #init: Uint8Array | undefined = frame(init, { version: SFTP_VERSION, extensions: [] });
   #replies: SftpReply[] = [];
   #polled = 0;
@@ -107,7 +106,7 @@ export class SftpClient {
     this.#ended = error;
     for (const id of this.#pending.keys()) this.#replies.push({ id, kind: 'failed', error });
     this.#pending.clear();
-    this.#output = [];
+    this.#output.take();
   }
 
   poll(): SftpReply | undefined {
@@ -128,10 +127,7 @@ export class SftpClient {
       this.#init = undefined;
       return [first];
     }
-    if (this.#version === undefined || this.#output.length === 0) return [];
-    const output = this.#output;
-    this.#output = [];
-    return output.length === 1 ? output : coalesce(output);
+    return this.#version === undefined ? [] : this.#output.take();
   }
 
   open(path: string, flags: number, attrs: SftpAttrs = {}): number {
@@ -158,8 +154,7 @@ export class SftpClient {
     }
     const at = position(offset);
     const id = this.#register({ operation: 'write', expects: 'status', path });
-    const head = frameHead(requests.write.number, id, (writer) => writer.string(handle).u64(at), data.length);
-    this.#output.push(head, data);
+    this.#output.packetWithData(requests.write.number, id, (writer) => writer.string(handle).u64(at), data);
     return id;
   }
 
@@ -236,7 +231,7 @@ export class SftpClient {
     const body = (row.request as { encode(values: unknown): Uint8Array }).encode(values);
     const expects = typeof row.reply === 'string' ? row.reply : (extension as 'limits');
     const id = this.#register({ operation: extension, expects, path });
-    this.#output.push(frame(requests.extended, { id, name: row.name, body }));
+    this.#output.packet(requests.extended, { id, name: row.name, body });
     return id;
   }
 
@@ -262,7 +257,7 @@ export class SftpClient {
     // biome-ignore lint/suspicious/noExplicitAny: the commands above give each definition its own fields
     const definition = requests[operation] as unknown as MessageDefinition<Record<string, Field<any>>>;
     try {
-      this.#output.push(frame(definition, values as ValuesOf<typeof definition.fields>));
+      this.#output.packet(definition, values as ValuesOf<typeof definition.fields>);
     } catch (error) {
       this.#pending.delete(id);
       throw error;
@@ -348,25 +343,4 @@ function usable(server: { packet: bigint; read: bigint; write: bigint; handles: 
   };
   const handles = server.handles === 0n || server.handles > 1_000_000n ? undefined : Number(server.handles);
   return { read: atMost(server.read, PLAIN_LIMITS.read), write: atMost(server.write, PLAIN_LIMITS.write), handles };
-}
-
-/** Joins neighbours that are small, so that a burst of requests is one piece. */
-function coalesce(chunks: readonly Uint8Array[]): Uint8Array[] {
-  const out: Uint8Array[] = [];
-  for (let from = 0; from < chunks.length; ) {
-    let to = from;
-    let total = 0;
-    while (to < chunks.length && chunks[to]!.length < COALESCE_BELOW) total += chunks[to++]!.length;
-    if (to - from < 2) {
-      out.push(chunks[from++]!);
-      continue;
-    }
-    const joined = new Uint8Array(total);
-    for (let at = 0; from < to; from++) {
-      joined.set(chunks[from]!, at);
-      at += chunks[from]!.length;
-    }
-    out.push(joined);
-  }
-  return out;
 }

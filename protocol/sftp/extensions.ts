@@ -5,14 +5,11 @@
  */
 
 import { type Field, string, u64 } from '../wire/fields.ts';
-import { type BodyDefinition, defineBody, type ValuesOf } from '../wire/message.ts';
+import { type AnyFields, type BodyDefinition, defineBody, type ValuesOf } from '../wire/message.ts';
 import { Reader } from '../wire/reader.ts';
 import { Writer } from '../wire/writer.ts';
 import { attrs } from './attrs.ts';
 import { fileName } from './names.ts';
-
-// biome-ignore lint/suspicious/noExplicitAny: fields of any value type
-type AnyFields = Readonly<Record<string, Field<any>>>;
 
 /** STATUS, NAME, or EXTENDED_REPLY with this body. */
 type ReplyShape = 'status' | 'names' | BodyDefinition<AnyFields>;

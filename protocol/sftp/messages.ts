@@ -7,9 +7,15 @@
 import { malformed } from '../errors.ts';
 import { limits } from '../limits.ts';
 import { type Field, rest, string, u32, u64 } from '../wire/fields.ts';
-import { defineMessage, type MessageDefinition, type MessageOf, type ValuesOf, writeFields } from '../wire/message.ts';
-import { Reader } from '../wire/reader.ts';
-import { putU32, Writer } from '../wire/writer.ts';
+import {
+  type AnyFields,
+  defineMessage,
+  type MessageDefinition,
+  type MessageOf,
+  type ValuesOf,
+  writeFields,
+} from '../wire/message.ts';
+import { getU32, Writer } from '../wire/writer.ts';
 import { attrs, type SftpAttrs } from './attrs.ts';
 import { decodeName, encodeName, fileName } from './names.ts';
 
@@ -147,37 +153,47 @@ export const replies = {
 export type RequestName = keyof typeof requests;
 export type RequestValues<K extends RequestName> = MessageOf<(typeof requests)[K]>;
 
-// biome-ignore lint/suspicious/noExplicitAny: fields of any value type
-type AnyFields = Readonly<Record<string, Field<any>>>;
-
 /** A packet with its length in front. */
 export function frame<F extends AnyFields>(definition: MessageDefinition<F>, values: ValuesOf<F>): Uint8Array {
   const writer = new Writer(64);
-  writer.u32(0).u8(definition.number);
-  writeFields(writer, definition.fields, values);
-  const bytes = writer.finish();
-  putU32(bytes, 0, bytes.length - 4);
-  return bytes;
+  writeFrame(writer, definition, values);
+  return writer.finish();
+}
+
+/** As `frame`, behind what stands in `writer`; nothing is added when it throws. */
+export function writeFrame<F extends AnyFields>(
+  writer: Writer,
+  definition: MessageDefinition<F>,
+  values: ValuesOf<F>,
+): void {
+  const start = writer.length;
+  try {
+    writer.u32(0).u8(definition.number);
+    writeFields(writer, definition.fields, values);
+  } catch (error) {
+    writer.cut(start);
+    throw error;
+  }
+  writer.setU32(start, writer.length - start - 4);
 }
 
 /** A packet that ends in a string which is sent after it, from where it lies: the length and all before that string. */
-export function frameHead(
+export function writeFrameHead(
+  writer: Writer,
   type: number,
   requestId: number,
   between: (writer: Writer) => unknown,
   length: number,
-): Uint8Array {
-  const writer = new Writer(64);
+): void {
+  const start = writer.length;
   writer.u32(0).u8(type).u32(requestId);
   between(writer);
   writer.u32(length);
-  const bytes = writer.finish();
-  putU32(bytes, 0, bytes.length - 4 + length);
-  return bytes;
+  writer.setU32(start, writer.length - start - 4 + length);
 }
 
-/** Type and request id of a packet that has one. */
-export function readHead(payload: Uint8Array): { type: number; id: number } {
-  const reader = new Reader(payload);
-  return { type: reader.u8(), id: reader.u32() };
-}
+/** Type and request id of a packet that has one; the framer lets no shorter one through. */
+export const readHead = (payload: Uint8Array): { type: number; id: number } => ({
+  type: payload[0]!,
+  id: getU32(payload, 1),
+});

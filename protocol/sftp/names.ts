@@ -8,6 +8,7 @@
 
 import type { Field } from '../wire/fields.ts';
 import { decodeUtf8, encodeUtf8 } from '../wire/text.ts';
+import type { Writer } from '../wire/writer.ts';
 
 const REPLACEMENT = '\ufffd';
 /** With the u flag a surrogate in a class matches only where it stands alone. */
@@ -51,5 +52,9 @@ export const isByteName = (name: string): boolean => ESCAPED.test(name);
 export const fileName: Field<string> = {
   kind: 'file name',
   read: (reader) => decodeName(reader.string()),
-  write: (writer, value) => void writer.string(encodeName(value)),
+  write: writeName,
 };
+
+function writeName(writer: Writer, name: string): void {
+  if (!writer.ascii(name)) writer.string(encodeName(name));
+}

@@ -8,6 +8,7 @@ import { protocolError, SshError } from '../errors.ts';
 import { limits } from '../limits.ts';
 import type { Field } from '../wire/fields.ts';
 import type { MessageDefinition } from '../wire/message.ts';
+import { Writer } from '../wire/writer.ts';
 import type { SftpAttrs } from './attrs.ts';
 import {
   type AnsweredExtension,
@@ -20,7 +21,6 @@ import {
 import { Framer } from './framer.ts';
 import {
   frame,
-  frameHead,
   init,
   type NameEntry,
   type RequestName,
@@ -31,6 +31,7 @@ import {
   SFTP_VERSION,
   sftpStatus,
   version,
+  writeFrameHead,
 } from './messages.ts';
 import { statusName } from './replies.ts';
 
@@ -117,11 +118,9 @@ export class SftpServer {
 
   /** `data` is sent from where it lies. */
   data(id: number, data: Uint8Array): void {
-    this.#answer(
-      id,
-      frameHead(replies.data.number, id, () => undefined, data.length),
-      data,
-    );
+    const head = new Writer(64);
+    writeFrameHead(head, replies.data.number, id, () => undefined, data.length);
+    this.#answer(id, head.finish(), data);
   }
 
   names(id: number, names: readonly NameEntry[]): void {

@@ -4,6 +4,8 @@ import { encodeUtf8 } from './text.ts';
 
 export class Writer {
   #bytes: Uint8Array;
+  /** Where what was not taken by `split` begins. */
+  #start = 0;
   #length = 0;
 
   constructor(capacity = 128) {
@@ -11,20 +13,25 @@ export class Writer {
   }
 
   get length(): number {
-    return this.#length;
+    return this.#length - this.#start;
   }
 
   /** Makes room for `length` more bytes and returns where they start. */
   #grow(length: number): number {
+    if (this.#length + length > this.#bytes.length) this.#renew(length);
     const at = this.#length;
-    const need = at + length;
-    if (need > this.#bytes.length) {
-      const bigger = new Uint8Array(Math.max(need, this.#bytes.length * 2));
-      bigger.set(this.#bytes.subarray(0, at));
-      this.#bytes = bigger;
-    }
-    this.#length = need;
+    this.#length = at + length;
     return at;
+  }
+
+  #renew(more: number): void {
+    const old = this.#bytes.subarray(this.#start, this.#length);
+    // Memory that was split off is used up, not too small.
+    const capacity = this.#start > 0 ? this.#bytes.length : this.#bytes.length * 2;
+    this.#bytes = new Uint8Array(Math.max(old.length + more, capacity));
+    this.#bytes.set(old);
+    this.#start = 0;
+    this.#length = old.length;
   }
 
   u8(value: number): this {
@@ -60,7 +67,24 @@ export class Writer {
   }
 
   text(text: string): this {
-    return this.string(encodeUtf8(text));
+    return this.ascii(text) ? this : this.string(encodeUtf8(text));
+  }
+
+  /** Text below U+0080, which most is: written without anything in between. Nothing is, and false given, for other text. */
+  ascii(text: string): boolean {
+    const { length } = text;
+    const start = this.#grow(4 + length);
+    const bytes = this.#bytes;
+    putU32(bytes, start, length);
+    for (let i = 0; i < length; i++) {
+      const code = text.charCodeAt(i);
+      if (code >= 0x80) {
+        this.#length = start;
+        return false;
+      }
+      bytes[start + 4 + i] = code;
+    }
+    return true;
   }
 
   nameList(names: readonly string[]): this {
@@ -78,9 +102,26 @@ export class Writer {
     return this.raw(body);
   }
 
+  /** Puts a number in what was written already. */
+  setU32(at: number, value: number): void {
+    putU32(this.#bytes, this.#start + at, value);
+  }
+
+  /** Takes back all that was written from `length` on. */
+  cut(length: number): void {
+    this.#length = this.#start + length;
+  }
+
   /** What was written, as a view; the writer must not be used any more. */
   finish(): Uint8Array {
-    return this.#bytes.subarray(0, this.#length);
+    return this.#bytes.subarray(this.#start, this.#length);
+  }
+
+  /** What was written, as a view; the writer begins anew, in memory of its own. */
+  split(): Uint8Array {
+    const bytes = this.finish();
+    this.#start = this.#length;
+    return bytes;
   }
 }
 
