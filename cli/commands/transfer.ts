@@ -83,7 +83,7 @@ const syncOf = (files: FileOptions, dryRun: boolean): SyncOptions | undefined =>
 
 /** Files that are open at a time on all hosts together, and on each: descriptors are few, and each holds some memory. */
 const FILES = 512;
-const FILES_EACH = [8, 128] as const;
+const FILES_EACH = [8, 256] as const;
 
 const treeOptions = ({ run: { files, dryRun }, selection }: ClusterIntent, entries: readonly FleetEntry[]) => ({
   files: Math.min(

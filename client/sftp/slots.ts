@@ -3,17 +3,13 @@
  * ones only fill memory. The one that adds work waits while all slots are taken.
  */
 
-import { DISTANCE_MS } from './transfer.ts';
-
-/** Content on its way for each slot. */
+/** Content on its way for each slot, and in all. */
 const BYTES_PER_SLOT = 128 * 1024;
-/** A server nearby has enough to do with these: more only cost memory, and the collector the time to keep them. */
-const NEARBY = 64;
+const MOST_BYTES = 16 * 1024 * 1024;
 
 export class TransferSlots {
   readonly #bytes: number;
-  #count: number;
-  #isMeasured = false;
+  readonly #count: number;
   #running = 0;
   #taken = 0;
   #waiting: (() => void)[] = [];
@@ -21,13 +17,7 @@ export class TransferSlots {
 
   constructor(count: number) {
     this.#count = Math.max(1, count);
-    this.#bytes = this.#count * BYTES_PER_SLOT;
-  }
-
-  /** How long a request took (milliseconds). The first counts: later ones wait behind the content of files. */
-  measured(roundTrip: number): void {
-    if (!this.#isMeasured && roundTrip < DISTANCE_MS) this.#count = Math.min(this.#count, NEARBY);
-    this.#isMeasured = true;
+    this.#bytes = Math.min(this.#count * BYTES_PER_SLOT, MOST_BYTES);
   }
 
   /** Takes a slot, at once or as soon as one is free: then there is something to wait for. */

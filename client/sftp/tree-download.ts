@@ -26,13 +26,10 @@ export async function downloadTree(
   target: string,
   options: TreeOptions = {},
 ): Promise<TreeResult> {
-  const askedAt = performance.now();
   const root = await sftp.stat(remote, options);
-  const roundTrip = performance.now() - askedAt;
   if (root.kind !== 'directory')
     throw new SshError('sftp', `${remote} is no directory`, { by: 'peer', detail: { path: remote } });
   const slots = new TransferSlots(await filesAtOnce(sftp, options));
-  slots.measured(roundTrip);
   return new TreeDownload(sftp, slots, options).run(remote, target, root);
 }
 

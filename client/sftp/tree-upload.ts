@@ -101,12 +101,7 @@ class TreeUpload {
   async #directory(directory: Pending): Promise<void> {
     const tally = this.#tally;
     const { sync } = this.#options;
-    if (!sync?.dryRun) {
-      const askedAt = performance.now();
-      const isNew = await makeRemote(this.#sftp, directory, this.#options);
-      this.#slots.measured(performance.now() - askedAt);
-      if (isNew) this.#new.add(directory);
-    }
+    if (!sync?.dryRun && (await makeRemote(this.#sftp, directory, this.#options))) this.#new.add(directory);
     this.#made.push(directory);
     tally.directories++;
     const there = sync ? await listRemote(this.#sftp, directory.to, this.#options) : undefined;

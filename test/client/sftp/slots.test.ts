@@ -49,26 +49,6 @@ describe('the slots of a tree', () => {
     expect([files.started, third]).toEqual([3, true]);
   });
 
-  test('and fewer when the first request says that the server is nearby', async () => {
-    for (const [trips, want] of [
-      [[], 100],
-      [[0.3], 64],
-      [[8, 0.3], 100],
-      [[0.3, 50], 64],
-    ] as const) {
-      const files = new Files(100);
-      for (const trip of trips) files.slots.measured(trip);
-      for (let n = 0; n < 100; n++) void files.add(`${n}`, 0);
-      await turn();
-      expect(files.started, `${trips}`).toBe(want);
-    }
-    const few = new Files(3);
-    few.slots.measured(0.3);
-    for (let n = 0; n < 5; n++) void few.add(`${n}`, 0);
-    await turn();
-    expect(few.started).toBe(3);
-  });
-
   test('and so much of what is in them: 128 KiB each', async () => {
     const files = new Files(4);
     await files.add('a', 200 * KIB);
@@ -78,6 +58,13 @@ describe('the slots of a tree', () => {
     expect([...files.moving.keys()]).toEqual(['a', 'b']);
     await files.end('a');
     expect([...files.moving.keys()]).toEqual(['b', 'c']);
+  });
+
+  test('and no more than 16 MiB of it, however many they are', async () => {
+    const files = new Files(256);
+    for (let n = 0; n < 40; n++) await files.add(`${n}`, 512 * KIB);
+    await turn();
+    expect(files.moving.size).toBe(32);
   });
 
   test('a file of any size moves, and no crowd of small ones keeps it waiting', async () => {
