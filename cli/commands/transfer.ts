@@ -34,7 +34,7 @@ import { type DownloadJob, downloadAll } from '../transfer/download.ts';
 import { Meter } from '../transfer/meter.ts';
 import { Report } from '../transfer/report.ts';
 import { ScpHost, scpDownloadAll, scpUploadAll } from '../transfer/scp.ts';
-import { findSources, type Source } from '../transfer/sources.ts';
+import { type Amount, findSources, type Source } from '../transfer/sources.ts';
 import { fillIn, type HostFacts, isTemplate, tellsHosts } from '../transfer/templates.ts';
 import { type UploadJob, uploadAll } from '../transfer/upload.ts';
 
@@ -113,8 +113,10 @@ async function uploads(intent: ClusterIntent, entries: readonly FleetEntry[]): P
   const destination = intent.words.at(-1)!;
   const recursive = flags.recursive || flags.sync;
   const facts = factsOf(entries);
+  // For those who look on, and to know how much of each file to keep for other hosts.
+  const measure = intent.run.output !== 'quiet' || entries.length > 1;
   const find = async (own: readonly string[]): Promise<readonly Source[]> => {
-    const sources = await findSources(own, { recursive, follow: flags.follow });
+    const sources = await findSources(own, { recursive, follow: flags.follow, measure });
     if (flags.sync && sources[0]!.kind !== 'directory') throw usageError('cluster', `${own[0]} is no directory`);
     return sources;
   };
@@ -123,13 +125,9 @@ async function uploads(intent: ClusterIntent, entries: readonly FleetEntry[]): P
   const lists: (readonly Source[])[] = [];
   for (const each of isOwn ? facts : facts.slice(0, 1)) lists.push(await find(words.map((word) => fillIn(word, each))));
   if (lists.length === 0) lists.push(await find(words));
-  const sum = (of: (source: Source) => number): number => lists.flat().reduce((total, source) => total + of(source), 0);
-  const count = sum((source) => source.files);
-  muchData(
-    sum((source) => source.bytes),
-    count,
-  );
-  const files = new SharedFiles(count, entries.length);
+  const amount = total(lists.flat());
+  if (amount) muchData(amount.bytes, amount.files);
+  const files = new SharedFiles(amount?.files, entries.length);
   const options = treeOptions(intent, entries);
   const job = (entry: number): UploadJob => ({
     sources: lists[isOwn ? entry : 0]!,
@@ -138,7 +136,7 @@ async function uploads(intent: ClusterIntent, entries: readonly FleetEntry[]): P
     options,
   });
   return {
-    each: flags.sync || isOwn ? undefined : sum((source) => source.bytes),
+    each: flags.sync || isOwn ? undefined : amount?.bytes,
     run: (entry, way, report, signal) =>
       way instanceof ScpHost
         ? scpUploadAll(job(entry), way, report, signal)
@@ -150,6 +148,17 @@ async function uploads(intent: ClusterIntent, entries: readonly FleetEntry[]): P
     },
     end: () => files.close(),
   };
+}
+
+/** Undefined when it was not looked at all. */
+function total(sources: readonly Source[]): Amount | undefined {
+  let [bytes, files] = [0, 0];
+  for (const { amount } of sources) {
+    if (!amount) return undefined;
+    bytes += amount.bytes;
+    files += amount.files;
+  }
+  return { bytes, files };
 }
 
 async function downloads(intent: ClusterIntent, entries: readonly FleetEntry[]): Promise<Work> {

@@ -11,6 +11,11 @@ export interface Source {
   readonly kind: 'file' | 'directory';
   /** What it is called in the directory it goes to; '' when its content goes there itself. */
   readonly name: string;
+  /** What is in it. */
+  readonly amount: Amount | undefined;
+}
+
+export interface Amount {
   readonly bytes: number;
   readonly files: number;
 }
@@ -18,6 +23,8 @@ export interface Source {
 export interface SourceOptions {
   readonly recursive: boolean;
   readonly follow: boolean;
+  /** Whether to look how much is in directories: that takes a twentieth of the time to send them when files are small. */
+  readonly measure: boolean;
 }
 
 export async function findSources(words: readonly string[], options: SourceOptions): Promise<Source[]> {
@@ -64,15 +71,17 @@ async function* list(directory: string): AsyncGenerator<GlobEntry> {
   }
 }
 
-async function look(path: string, { recursive, follow }: SourceOptions): Promise<Source> {
+async function look(path: string, { recursive, follow, measure }: SourceOptions): Promise<Source> {
   const found = await stat(path).catch((error: NodeJS.ErrnoException) => {
     throw usageError('cluster', `${path}: ${error.code === 'ENOENT' ? 'no such file or directory' : error.message}`);
   });
-  if (found.isFile()) return { path, kind: 'file', name: basename(resolve(path)), bytes: found.size, files: 1 };
+  if (found.isFile()) {
+    return { path, kind: 'file', name: basename(resolve(path)), amount: { bytes: found.size, files: 1 } };
+  }
   if (!found.isDirectory()) throw usageError('cluster', `${path} is no regular file`);
   if (!recursive) throw usageError('cluster', `${path} is a directory (-r copies it)`);
   const name = /(^|\/)\.{1,2}\/*$/.test(path) || resolve(path) === '/' ? '' : basename(resolve(path));
-  return { path, kind: 'directory', name, ...(await measure(path, follow)) };
+  return { path, kind: 'directory', name, amount: measure ? await amountOf(path, follow) : undefined };
 }
 
 /** None when it cannot be read. */
@@ -91,7 +100,7 @@ function* entriesOf(directory: string): Generator<Dirent> {
 const AT_ONCE = 500;
 
 /** For the progress only: what cannot be read counts nothing and is told when its turn comes. */
-async function measure(root: string, follow: boolean): Promise<{ bytes: number; files: number }> {
+async function amountOf(root: string, follow: boolean): Promise<Amount> {
   let bytes = 0;
   let files = 0;
   let looked = 0;
