@@ -203,14 +203,15 @@ export class ChannelIo {
   }
 
   /**
-   * Takes `data` by reference, until `taken` is called. A promise means "wait before you write more"; it rejects when
+   * Takes `data` by reference, until `taken` is called: not from the middle of forming packets, where it might end the
+   * connection, but when that is over. A promise means "wait before you write more"; it rejects when
    * the channel ends.
    */
   write(data: Uint8Array, extendedType = 0, taken?: () => void): Promise<void> | undefined {
     if (this.#isClosed) return quietly(Promise.reject(this.#error()));
     let willing: boolean;
     try {
-      willing = this.channel.write(data, extendedType, taken);
+      willing = this.channel.write(data, extendedType, taken && (() => process.nextTick(taken)));
     } catch (error) {
       return quietly(Promise.reject(error));
     }

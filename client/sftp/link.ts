@@ -152,6 +152,9 @@ export class SftpLink {
   }
 }
 
+/** What to make of an answer of which it only matters that all went well. */
+export const nothing = (): void => {};
+
 export const aborted = (signal: AbortSignal): SshError =>
   new SshError('aborted', 'the operation was aborted', { cause: signal.reason });
 

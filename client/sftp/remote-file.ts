@@ -2,7 +2,8 @@
 
 import type { Readable, Writable } from 'node:stream';
 import type { ReadTarget, VolumeStatus } from '../../protocol/index.ts';
-import { nothing, type Sftp, type SftpCallOptions } from './sftp.ts';
+import { nothing } from './link.ts';
+import type { Sftp, SftpCallOptions } from './sftp.ts';
 import { type FileStat, type StatChange, toAttrs, toStat } from './stat.ts';
 import { type ReadRange, readStream, type WriteStart, writeStream } from './streams.ts';
 

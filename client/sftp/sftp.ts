@@ -16,7 +16,7 @@ import {
 } from '../../protocol/index.ts';
 import { offAbort, onAbort } from '../../transport/index.ts';
 import { type DirectoryEntry, readDirectory } from './directory.ts';
-import { type Answer, aborted, SftpLink, throwIfAborted } from './link.ts';
+import { type Answer, aborted, nothing, SftpLink, throwIfAborted } from './link.ts';
 import { RemoteFile } from './remote-file.ts';
 import { type FileStat, type StatChange, toAttrs, toStat } from './stat.ts';
 import type { SftpTransport } from './transport.ts';
@@ -286,9 +286,6 @@ export class Sftp {
     return this.ask(request, 'extended', options, (answer) => answer.values as ExtensionReply<K>);
   }
 }
-
-/** What `ask` gives when it only matters that all went well. */
-export const nothing = (): void => {};
 
 function onlyName({ names }: KindOf<'names'>): string {
   if (names.length !== 1) throw new SshError('sftp', `one name expected, ${names.length} came`, { by: 'peer' });

@@ -33,6 +33,24 @@ describe.each(['loopback', 'memory'] as const)('exec over %s', (way) => {
     expect(await run(connection, 'wc', { stdin: '' })).toMatchObject({ stdout: '0\n' });
   });
 
+  it('lets who is told that data has left end everything there', async () => {
+    for (const size of [10, 100_000]) {
+      const own = await login(server, way === 'memory' ? { dial: () => server.connect({ pieces: 7 }) } : {});
+      const handle = await own.exec('cat');
+      await within(
+        2000,
+        new Promise<void>((resolve) => {
+          const write = handle.write(Buffer.alloc(size), () => {
+            void own.close();
+            resolve();
+          });
+          write?.catch(() => {});
+        }),
+      );
+      expect(await within(2000, own.closed)).toBeUndefined();
+    }
+  });
+
   it('ends stdin with the request when there is no input', async () => {
     const handle = await connection.exec('wc', { noInput: true });
     const out: string[] = [];
