@@ -81,6 +81,7 @@ export { ScpUpload, type ScpUploadOptions } from './scp/upload.ts';
 export type { DirectoryEntry } from './sftp/directory.ts';
 export { type DownloadOptions, download } from './sftp/download.ts';
 export { type GlobEntry, glob, hasWildcard, type ListDirectory, matches } from './sftp/glob.ts';
+export { localEntries } from './sftp/local-directory.ts';
 export { type LocalReadOptions, type LocalWriteOptions, localReadable, localWritable } from './sftp/local-streams.ts';
 export { lacksSftp, openLanes, openSftp } from './sftp/open.ts';
 export { RateLimit } from './sftp/rate.ts';

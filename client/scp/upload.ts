@@ -3,12 +3,13 @@
  * its name when it is complete; where it has none, `scp` writes into the target, as it does for scp(1).
  */
 
-import { opendir, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { SshError } from '../../protocol/index.ts';
 import { hasWildcard } from '../sftp/glob.ts';
+import { localEntries } from '../sftp/local-directory.ts';
 import { local, lookLocal } from '../sftp/local-file.ts';
-import { baseName, fromLocal, joinRemote, toLocal } from '../sftp/safe-names.ts';
+import { baseName, joinRemote, toLocal } from '../sftp/safe-names.ts';
 import type { SharedFile } from '../sftp/shared-file.ts';
 import { SharedFiles } from '../sftp/shared-files.ts';
 import { partOf } from '../sftp/transfer.ts';
@@ -162,11 +163,8 @@ export class ScpUpload {
 
   async #content(source: ScpSource, from: string, to: string, depth: number, tally: Tally): Promise<void> {
     const { links } = this.#options;
-    // As bytes, whatever node's types say of it.
-    const encoding = 'buffer' as BufferEncoding;
     await tally.attempt(from, async () => {
-      for await (const entry of await local(from, opendir(toLocal(from), { encoding }))) {
-        const name = fromLocal(entry.name as unknown as Uint8Array);
+      for (const [name] of localEntries(from)) {
         const path = join(from, name);
         const target = joinRemote(to, name);
         await tally.attempt(path, async () => {

@@ -1,6 +1,7 @@
 /**
- * Lists a remote directory, batch by batch. A server answers with as many names as it likes (OpenSSH: a hundred), so over a distance
- * one request at a time is slow: several are kept in flight. How many entries are too many is for the reader to say.
+ * Lists a remote directory, batch by batch. A server answers with as many names as it likes (OpenSSH: a hundred), so over a
+ * distance one request at a time is slow: several are kept in flight. How many entries are too many is for the reader to
+ * say.
  */
 
 import type { Sftp, SftpCallOptions } from './sftp.ts';

@@ -136,6 +136,7 @@ class TreeDownload {
     const tally = this.#tally;
     const { sync } = this.#options;
     try {
+      if (tally.fatal) return;
       if (sync && (await this.#isSame(from, to, stat))) tally.unchanged++;
       else if (sync?.dryRun) tally.copied({ from, to, size: stat.size ?? 0 });
       else tally.copied({ from, to, size: await this.#fetch(from, to, stat) });

@@ -159,6 +159,7 @@ class TreeUpload {
     const tally = this.#tally;
     const { sync } = this.#options;
     try {
+      if (tally.fatal) return;
       if (before && found && (await this.#isSame(from, to, found, before))) tally.unchanged++;
       else if (sync?.dryRun) tally.copied({ from, to, size: found?.size ?? 0 });
       else tally.copied({ from, to, size: await this.#send(from, to, isNew) });
